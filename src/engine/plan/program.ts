@@ -1,0 +1,42 @@
+/** What the plan hands to a runtime: kernels, and the list of launches that is the whole step. */
+import type { Kernel } from '../kernel/kernel.ts'
+import type { DType, Shape } from '../ir/node.ts'
+
+/** A named buffer that outlives a run: a parameter, optimizer state, an input or an output. Shared between programs by name. */
+export interface PersistentBuffer {
+  readonly name: string
+  readonly dtype: DType
+  readonly shape: Shape
+}
+
+/** Where a launch's buffer argument lies: inside the arena, or inside a persistent buffer. Offsets are in bytes. */
+export type BufferReference =
+  | { readonly space: 'arena'; readonly offset: number }
+  | { readonly space: 'persistent'; readonly name: string; readonly offset: number }
+
+export interface Launch {
+  /** Index into `Program.kernels`. */
+  readonly kernel: number
+  /** For listings and profiles, such as `block.3.mlp.fc matmul [768, 128] x [128, 512]`. */
+  readonly label: string
+  readonly buffers: readonly BufferReference[]
+  /** Independent units of work; thread t of n does units floor(t*units/n) to floor((t+1)*units/n). */
+  readonly units: number
+  /** All threads must have finished the launches before this one before it starts. */
+  readonly barrier: boolean
+  readonly flops: number
+  /** Bytes read plus bytes written, for the share of the memory ceiling. */
+  readonly bytes: number
+}
+
+export interface Program {
+  readonly name: string
+  readonly kernels: readonly Kernel[]
+  readonly launches: readonly Launch[]
+  readonly persistent: readonly PersistentBuffer[]
+  /** Bytes of temporary memory, shared by all threads. Contents are undefined at the start of a run. */
+  readonly arenaBytes: number
+  /** Bytes of scratch memory for each thread. */
+  readonly scratchBytes: number
+  readonly flops: number
+}

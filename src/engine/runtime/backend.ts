@@ -1,0 +1,65 @@
+/** What a backend offers: named buffers that persist, and graphs made runnable. */
+import type { Graph } from '../trace/trace.ts'
+import type { DType, Shape } from '../ir/node.ts'
+import type { Program } from '../plan/program.ts'
+import type { KernelTarget } from '../kernel/builder.ts'
+
+export type BackendName = 'native' | 'wasm' | 'interpreter'
+export type NumberArray = Float32Array | Float64Array | Int32Array
+
+/** One measured launch of a profiled run. */
+export interface LaunchTime {
+  readonly label: string
+  readonly milliseconds: number
+  readonly flops: number
+  readonly bytes: number
+}
+
+export interface ExecutableReport {
+  readonly arenaBytes: number
+  readonly flops: number
+  readonly launches: number
+  readonly kernels: number
+  readonly codeBytes: number
+  readonly compileMilliseconds: number
+}
+
+export interface Executable {
+  readonly report: ExecutableReport
+  /** Runs the whole program once, on all threads; returns when it is done. */
+  run(): void
+  /** Runs once with a clock around every launch. */
+  profile(): readonly LaunchTime[]
+}
+
+export interface Backend {
+  readonly name: BackendName
+  /** For people: such as `native x86-64 AVX-512, 2 threads`. */
+  readonly description: string
+  readonly threads: number
+  /** Makes a graph runnable. Its inputs, states and outputs become named buffers. */
+  compile(graph: Graph): Executable
+  /** The live memory of a named buffer; made, zeroed, on first use. Throws where the name exists with another type. */
+  buffer(name: string, dtype: DType, shape: Shape): NumberArray
+  dispose(): void
+}
+
+/** The part of a backend that a code generator supplies: a target to build kernels for, memory, threads. */
+export interface Machine {
+  readonly name: 'native' | 'wasm'
+  readonly description: string
+  readonly threads: number
+  readonly target: KernelTarget
+  buffer(name: string, dtype: DType, shape: Shape): NumberArray
+  /** Generates code for a program and binds it to this machine's memory. */
+  load(program: Program): LoadedProgram
+  dispose(): void
+}
+
+export interface LoadedProgram {
+  readonly codeBytes: number
+  run(): void
+  profile(): readonly LaunchTime[]
+  /** The generated code of kernel k, for people: hexadecimal bytes per statement, or text. */
+  listing(kernel: number): string
+}
