@@ -21,24 +21,47 @@ export function editDistance(a: string, b: string): number {
 }
 
 /**
- * The candidate nearest to `wanted`, or undefined when none is near (more than a third of its letters differ).
- * Case, `-` and `_` do not count. A dotted candidate also matches by its last part, so "heads" finds "model.heads".
+ * The candidate nearest to `wanted`, or undefined when none is near: more than a third of the letters of a part
+ * differ. Case, `-` and `_` do not count. Dotted paths are compared part by part, and a path may be found by its last
+ * part alone: "heads" and "train.heads" both find "model.heads".
  */
 export function nearest(wanted: string, candidates: readonly string[]): string | undefined {
-  const target = plain(wanted)
+  const target = split(wanted)
   let best: { candidate: string; distance: number } | undefined
   for (const candidate of candidates) {
-    const whole = plain(candidate)
-    const tail = whole.slice(whole.lastIndexOf('.') + 1)
-    const targetTail = target.slice(target.lastIndexOf('.') + 1)
-    // Half an edit more for a match by the last part alone, so that a whole match wins.
-    const distance = Math.min(editDistance(target, whole), editDistance(targetTail, tail) + 0.5)
-    if (best === undefined || distance < best.distance) best = { candidate, distance }
+    const distance = distanceBetween(target, split(candidate))
+    if (distance !== undefined && (best === undefined || distance < best.distance)) best = { candidate, distance }
   }
-  const limit = Math.max(1.5, target.length / 3)
-  return best !== undefined && best.distance <= limit ? best.candidate : undefined
+  return best?.candidate
 }
 
-function plain(text: string): string {
-  return text.toLowerCase().replaceAll(/[-_\s]/g, '')
+interface Parts {
+  readonly section: string
+  readonly last: string
+}
+
+function distanceBetween(wanted: Parts, candidate: Parts): number | undefined {
+  if (wanted.section === '' || candidate.section === '') {
+    // One of the two has no dot, as "llm-c" for "llm.c": the whole may fit where the parts do not.
+    const whole = editDistance(wanted.section + wanted.last, candidate.section + candidate.last)
+    if (whole <= tolerance(wanted.last)) return whole
+  }
+  const last = editDistance(wanted.last, candidate.last)
+  if (last > tolerance(wanted.last)) return undefined
+  if (wanted.section === candidate.section) return last
+  if (wanted.section === '') return last + 0.5
+  const section = editDistance(wanted.section, candidate.section)
+  if (section <= tolerance(wanted.section)) return last + section
+  // Another section altogether: only when the last part is right.
+  return last === 0 ? tolerance(wanted.section) + 1 : undefined
+}
+
+function tolerance(text: string): number {
+  return Math.max(1, Math.floor(text.length / 3))
+}
+
+function split(text: string): Parts {
+  const plain = text.toLowerCase().replaceAll(/[-_\s]/g, '')
+  const dot = plain.lastIndexOf('.')
+  return { section: plain.slice(0, Math.max(0, dot)), last: plain.slice(dot + 1) }
 }

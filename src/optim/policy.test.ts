@@ -152,7 +152,11 @@ test('nearest finds typing errors and the last part of a path, and gives up on t
   expect(nearest('heads', paths)).toBe('model.heads')
   expect(nearest('optimizer.weight_decay', paths)).toBe('optimizer.weightDecay')
   expect(nearest('train.bathcSize', paths)).toBe('train.batchSize')
+  expect(nearest('optmizer.weightdecy', paths)).toBe('optimizer.weightDecay')
+  expect(nearest('train.heads', paths)).toBe('model.heads')
   expect(nearest('flux.capacitor', paths)).toBeUndefined()
+  expect(nearest('optimizer.lr', [...paths, 'optimizer.eps'])).toBeUndefined()
+  expect(nearest('llm-c', ['llm.c', 'llm.c-cpu'])).toBe('llm.c')
 })
 
 function byKey(a: readonly [string, unknown], b: readonly [string, unknown]): number {

@@ -1,0 +1,17 @@
+/** Recipes as typed data, and how a user's changes are applied to them. */
+export { parseConfig, readConfigFile, type ConfigFile } from './configFile.ts'
+export { RecipeError } from './recipeError.ts'
+export { recipeNames, recipes, type Evidence, type Evidenced, type Recipe } from './recipes.ts'
+export {
+  checkConfig,
+  findRecipe,
+  recipePaths,
+  recipeSchedule,
+  resolveRecipe,
+  type Override,
+  type RecipeChanges,
+  type RecipePathHelp,
+  type ResolvedField,
+  type ResolvedRecipe,
+} from './resolve.ts'
+export { recipeSchema, type PathValue, type RecipeConfig, type RecipePath } from './schema.ts'

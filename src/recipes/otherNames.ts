@@ -1,0 +1,32 @@
+/** What other trainers call our paths (nanoGPT, PyTorch, Hugging Face), so that an error can say the name used here. */
+import type { RecipePath } from './schema.ts'
+
+export const OTHER_NAMES: ReadonlyMap<string, RecipePath> = new Map<string, RecipePath>([
+  ['n_layer', 'model.layers'],
+  ['depth', 'model.layers'],
+  ['n_head', 'model.heads'],
+  ['n_embd', 'model.width'],
+  ['d_model', 'model.width'],
+  ['hidden_size', 'model.width'],
+  ['block_size', 'model.context'],
+  ['sequence_length', 'model.context'],
+  ['vocab_size', 'model.vocab'],
+  ['lr', 'optimizer.learningRate'],
+  ['wd', 'optimizer.weightDecay'],
+  ['lambda', 'optimizer.weightDecay'],
+  ['decay', 'optimizer.weightDecay'],
+  ['beta1', 'optimizer.betas'],
+  ['beta2', 'optimizer.betas'],
+  ['epsilon', 'optimizer.eps'],
+  ['warmup_iters', 'schedule.warmup'],
+  ['max_iters', 'schedule.steps'],
+  ['lr_decay_iters', 'schedule.steps'],
+  ['max_steps', 'schedule.steps'],
+  ['iterations', 'schedule.steps'],
+  ['min_lr', 'schedule.floor'],
+  ['gradient_accumulation_steps', 'train.accumulation'],
+  ['grad_clip', 'train.clip'],
+  ['max_grad_norm', 'train.clip'],
+  ['eval_interval', 'train.evalEvery'],
+  ['dataset', 'data.path'],
+])

@@ -1,0 +1,249 @@
+/** From a recipe's name and what the user changed to a checked configuration, with the evidence for each value. */
+import { z } from 'zod'
+import { parse as parseYaml } from 'yaml'
+import { nearest } from '../optim/nearest.ts'
+import { createSchedule, type Schedule } from '../optim/schedule.ts'
+import type { ConfigFile } from './configFile.ts'
+import { OTHER_NAMES } from './otherNames.ts'
+import { RecipeError } from './recipeError.ts'
+import { recipeNames, recipes, type Evidence, type Recipe } from './recipes.ts'
+import { FIELDS, recipeSchema, SECTIONS, type RecipeConfig, type RecipeField, type RecipePath } from './schema.ts'
+
+/** A value given by the user; `origin` says where, as in "--steps" or "run.yaml:3". */
+export interface Override {
+  readonly path: string
+  readonly value: unknown
+  readonly origin: string
+}
+
+/** What changes a recipe, weakest first; within a list, the last one wins. */
+export interface RecipeChanges {
+  /** Sections with keys, such as `{ optimizer: { weightDecay: 0.2 } }`. */
+  readonly config?: Readonly<Record<string, unknown>>
+  /** The same, read from a file. */
+  readonly configFile?: ConfigFile
+  /** `path=value`, as after `--set`. */
+  readonly set?: readonly string[]
+  /** Values from flags of their own, such as `--steps`. */
+  readonly overrides?: readonly Override[]
+}
+
+export interface ResolvedField {
+  readonly value: unknown
+  /** `given`: by the user, and different from the recipe's value. */
+  readonly evidence: Evidence | 'given'
+  readonly source: string
+}
+
+export interface ResolvedRecipe {
+  readonly name: string
+  readonly description: string
+  /** Plain and complete. */
+  readonly config: RecipeConfig
+  readonly fields: Readonly<Record<RecipePath, ResolvedField>>
+}
+
+/** The recipe of that name; throws RecipeError with the known names. */
+export function findRecipe(name: string): Recipe {
+  const recipe = recipes.find((candidate) => candidate.name === name)
+  if (recipe !== undefined) return recipe
+  const near = nearest(name, recipeNames)
+  const guess = near === undefined ? '' : `Did you mean "${near}"? `
+  throw new RecipeError(`Unknown recipe "${name}".`, `${guess}The recipes are: ${recipeNames.join(', ')}.`)
+}
+
+/**
+ * The recipe with the changes applied, checked as a whole.
+ * Throws RecipeError for an unknown recipe or path (with the nearest one), a wrong type, a negative or NaN rate, and
+ * for values that do not fit together; the message says where the value was given.
+ */
+export function resolveRecipe(name: string, changes: RecipeChanges = {}): ResolvedRecipe {
+  const recipe = findRecipe(name)
+  const fields: Record<string, ResolvedField> = { ...recipe.fields }
+  for (const { path, value, origin } of listOverrides(changes)) {
+    const field = findField(path, origin)
+    const checked = checkValue(field, value, origin)
+    const own = recipe.fields[field.path]
+    const same = JSON.stringify(own.value) === JSON.stringify(checked)
+    fields[field.path] = same ? own : { value: checked, evidence: 'given', source: origin }
+  }
+  const config = assemble(new Map(Object.entries(fields).map(([path, { value }]) => [path, value])))
+  checkTogether(config)
+  return { name, description: recipe.description, config, fields: fields as Record<RecipePath, ResolvedField> }
+}
+
+/** A configuration read back from a run: every path present, nothing unknown, all values right. */
+export function checkConfig(config: unknown, origin: string): RecipeConfig {
+  const values = new Map(
+    flatten(config, () => origin).map(({ path, value }) => {
+      const field = findField(path, origin)
+      return [field.path as string, checkValue(field, value, origin)]
+    }),
+  )
+  const missing = [...FIELDS.keys()].filter((path) => !values.has(path))
+  if (missing.length > 0) {
+    throw new RecipeError(
+      `${missing.join(', ')} missing (${origin}).`,
+      'The configuration was not saved by this program whole.',
+    )
+  }
+  const checked = assemble(values)
+  checkTogether(checked)
+  return checked
+}
+
+/** The learning rate of each step that the configuration describes. */
+export function recipeSchedule({ optimizer, schedule }: RecipeConfig): Schedule {
+  return createSchedule({ ...schedule, peak: optimizer.learningRate })
+}
+
+export interface RecipePathHelp {
+  readonly path: RecipePath
+  readonly description: string
+  /** The type and limits, in words. */
+  readonly type: string
+  /** The value in the recipe asked about. */
+  readonly default: unknown
+}
+
+/** Every path that `--set` and configuration files know, in order; defaults are those of `name`. */
+export function recipePaths(name = 'quickstart'): readonly RecipePathHelp[] {
+  const recipe = findRecipe(name)
+  return [...FIELDS.values()].map(({ path, description, expects }) => ({
+    path,
+    description,
+    type: expects,
+    default: recipe.fields[path].value,
+  }))
+}
+
+function listOverrides({ config, configFile, set = [], overrides = [] }: RecipeChanges): Override[] {
+  return [
+    ...(config === undefined ? [] : flatten(config, () => 'configuration')),
+    ...(configFile === undefined ? [] : flatten(configFile.values, (path) => whereIn(configFile, path))),
+    ...set.map(parseSet),
+    ...overrides,
+  ]
+}
+
+function whereIn({ file, lines }: ConfigFile, path: string): string {
+  const line = lines.get(path)
+  return line === undefined ? file : `${file}:${line}`
+}
+
+/** `path=value` -> its parts. The value is text, or a YAML or JSON value, as its path wants it. */
+function parseSet(text: string): Override {
+  const equals = text.indexOf('=')
+  const path = (equals < 0 ? text : text.slice(0, equals)).trim()
+  const raw = equals < 0 ? '' : text.slice(equals + 1).trim()
+  const origin = '--set'
+  if (equals < 0 || raw === '') {
+    throw new RecipeError(`--set ${text} gives no value.`, 'Write path=value, as in --set optimizer.weightDecay=0.2.')
+  }
+  if (findField(path, origin).reads === 'text') return { path, value: raw, origin }
+  try {
+    return { path, value: parseYaml(raw) as unknown, origin }
+  } catch {
+    return { path, value: raw, origin }
+  }
+}
+
+/** Sections to paths. A key at the top that is no section stays as it is, so that dotted paths work too. */
+function flatten(config: unknown, originOf: (path: string) => string): Override[] {
+  if (!isRecord(config)) {
+    throw new RecipeError(
+      `The configuration is ${show(config)} (${originOf('')}).`,
+      `It has the sections ${SECTIONS.join(', ')}.`,
+    )
+  }
+  const found = Object.entries(config).flatMap(([section, content]): Override[] => {
+    if (!SECTIONS.includes(section)) return [{ path: section, value: content, origin: originOf(section) }]
+    if (content === null || content === undefined) return []
+    if (!isRecord(content)) {
+      throw new RecipeError(`${section} is ${show(content)} (${originOf(section)}).`, sectionHint(section))
+    }
+    return Object.entries(content).map(([key, value]) => {
+      const path = `${section}.${key}`
+      return { path, value, origin: originOf(path) }
+    })
+  })
+  const paths = new Set<string>()
+  for (const { path, origin } of found) {
+    if (paths.has(path)) throw new RecipeError(`${path} is given twice (${origin}).`, 'Keep one of the two.')
+    paths.add(path)
+  }
+  return found
+}
+
+function findField(path: string, origin: string): RecipeField {
+  const field = FIELDS.get(path)
+  if (field !== undefined) return field
+  if (SECTIONS.includes(path))
+    throw new RecipeError(`${path} is a section, not a value (${origin}).`, sectionHint(path))
+  const last = path.slice(path.lastIndexOf('.') + 1).replaceAll('-', '_')
+  const near = OTHER_NAMES.get(last) ?? nearest(path, [...FIELDS.keys()])
+  const guess = near === undefined ? '' : `Did you mean ${near}? `
+  throw new RecipeError(`Unknown key "${path}" (${origin}).`, `${guess}The keys are: ${[...FIELDS.keys()].join(', ')}.`)
+}
+
+function checkValue(field: RecipeField, value: unknown, origin: string): unknown {
+  const read = field.reads === 'list' && typeof value === 'string' ? splitList(value) : value
+  const result = field.schema.safeParse(read)
+  if (result.success) return result.data
+  const options = field.schema instanceof z.ZodEnum ? field.schema.options.map(String) : []
+  const near = typeof value === 'string' ? nearest(value, options) : undefined
+  const guess = near === undefined ? '' : `Did you mean "${near}"? `
+  throw new RecipeError(
+    `${field.path} is ${show(value)} (${origin}); expected ${field.expects}.`,
+    `${guess}${field.path}: ${field.description}`,
+  )
+}
+
+function splitList(text: string): unknown[] {
+  return text.split(',').map((item) => (item.trim() === '' ? item : Number(item)))
+}
+
+/** Paths that are all known and checked -> the nested configuration. */
+function assemble(values: ReadonlyMap<string, unknown>): RecipeConfig {
+  const nested: Record<string, Record<string, unknown>> = {}
+  for (const path of FIELDS.keys()) {
+    const [section = '', key = ''] = path.split('.')
+    ;(nested[section] ??= {})[key] = values.get(path)
+  }
+  return recipeSchema.parse(nested)
+}
+
+function checkTogether({ model, optimizer, schedule }: RecipeConfig): void {
+  if (model.width % model.heads !== 0) {
+    throw new RecipeError(
+      `model.width is ${model.width}, which model.heads (${model.heads}) does not divide.`,
+      `Each head takes width / heads numbers; try model.width=${Math.ceil(model.width / model.heads) * model.heads}.`,
+    )
+  }
+  if (schedule.kind !== 'constant' && schedule.floor > optimizer.learningRate) {
+    throw new RecipeError(
+      `schedule.floor (${schedule.floor}) is above optimizer.learningRate (${optimizer.learningRate}), so the rate would rise.`,
+      `Lower it as well, for example schedule.floor=${Number((optimizer.learningRate / 10).toPrecision(6))}.`,
+    )
+  }
+  if (schedule.kind === 'warmup-stable-decay' && schedule.warmup + schedule.decaySteps > schedule.steps) {
+    throw new RecipeError(
+      `schedule.warmup (${schedule.warmup}) and schedule.decaySteps (${schedule.decaySteps}) are longer than schedule.steps (${schedule.steps}).`,
+      'Shorten one of them or lengthen the run.',
+    )
+  }
+}
+
+function sectionHint(section: string): string {
+  const keys = [...FIELDS.keys()].filter((path) => path.startsWith(`${section}.`))
+  return `Its values are ${keys.join(', ')}.`
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'number') return String(value)
+  return JSON.stringify(value) ?? String(value)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

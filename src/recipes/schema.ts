@@ -1,0 +1,133 @@
+/**
+ * What a recipe can say: one line per path, with its type, its limits and its meaning.
+ * Help texts, `--set`, configuration files and error messages all read this table.
+ */
+import { z } from 'zod'
+import { policyNames } from '../optim/policy.ts'
+
+/** What people are told about a path, and how `--set` reads its text. */
+export interface FieldNote {
+  readonly description: string
+  /** The type in words, after "expected". */
+  readonly expects: string
+  /** `text` takes the characters as they are; `value` reads a YAML or JSON value; `list` also splits at commas. */
+  readonly reads: 'text' | 'value' | 'list'
+}
+
+const notes = new WeakMap<z.ZodType, FieldNote>()
+
+function field<S extends z.ZodType>(
+  schema: S,
+  expects: string,
+  description: string,
+  reads: FieldNote['reads'] = 'value',
+): S {
+  notes.set(schema, { description, expects, reads })
+  return schema
+}
+
+const count = (description: string) => field(z.int().min(1), 'a whole number, 1 or more', description)
+const steps = (description: string) => field(z.int().min(0), 'a whole number of steps, 0 or more', description)
+const rate = (description: string) => field(z.number().min(0), 'a finite number, 0 or more', description)
+const fraction = (description: string) => field(z.number().min(0).lt(1), 'a number from 0 to less than 1', description)
+
+const beta = z.number().min(0).lt(1)
+
+export const SCHEDULE_KINDS = ['cosine', 'linear', 'constant', 'inverse-square-root', 'warmup-stable-decay'] as const
+export const TOKENIZERS = ['char', 'byte', 'gpt2'] as const
+
+export const recipeSchema = z.strictObject({
+  model: z.strictObject({
+    layers: count('Transformer blocks.'),
+    heads: count('Attention heads per block; must divide the width.'),
+    width: count('Width of the residual stream (d_model).'),
+    context: count('Tokens that the model sees at once (block size).'),
+    vocab: field(
+      z.union([z.int().min(1), z.literal('auto')]),
+      'a whole number, 1 or more, or auto',
+      'Rows of the token table; auto takes the tokenizer’s.',
+    ),
+    bias: field(z.boolean(), 'true or false', 'Biases in the linear layers and norms.'),
+    dropout: fraction('Dropout on embeddings, attention and residuals.'),
+  }),
+  optimizer: z.strictObject({
+    learningRate: rate('Peak learning rate.'),
+    weightDecay: rate('λ of AdamW: each step multiplies decayed weights by 1 − lr·λ.'),
+    betas: field(
+      z.tuple([beta, beta]),
+      'two numbers from 0 to less than 1, like 0.9,0.95',
+      'AdamW’s β1 and β2.',
+      'list',
+    ),
+    eps: field(z.number().gt(0), 'a number above 0', 'AdamW’s ε, added to √v̂.'),
+    policy: field(z.enum(policyNames), `one of ${policyNames.join(', ')}`, 'Which parameters decay.', 'text'),
+  }),
+  schedule: z.strictObject({
+    kind: field(
+      z.enum(SCHEDULE_KINDS),
+      `one of ${SCHEDULE_KINDS.join(', ')}`,
+      'Shape of the learning rate after the warm-up.',
+      'text',
+    ),
+    warmup: steps('Steps of linear warm-up.'),
+    steps: field(z.int().min(1), 'a whole number of steps, 1 or more', 'Length of the run; the floor is reached here.'),
+    floor: rate('Lowest learning rate after the warm-up.'),
+    decaySteps: steps('Steps of the final descent of warmup-stable-decay; other kinds do not read it.'),
+  }),
+  train: z.strictObject({
+    batchSize: count('Sequences per forward pass.'),
+    accumulation: count('Forward passes per optimizer step.'),
+    clip: rate('Largest global gradient norm; 0 never clips.'),
+    evalEvery: count('Steps between evaluations on the whole validation split.'),
+    seed: field(
+      z
+        .int()
+        .min(0)
+        .max(2 ** 32 - 1),
+      'a whole number from 0 to 4294967295',
+      'Seed of initialisation, batches and dropout.',
+    ),
+  }),
+  data: z.strictObject({
+    path: field(
+      z.string().min(1).nullable(),
+      'a file, a folder, or the name of a built-in corpus',
+      'Text to train on.',
+      'text',
+    ),
+    tokenizer: field(z.enum(TOKENIZERS), `one of ${TOKENIZERS.join(', ')}`, 'How text becomes tokens.', 'text'),
+  }),
+})
+
+/** A complete, plain configuration of a run. */
+export type RecipeConfig = z.infer<typeof recipeSchema>
+
+type Section = keyof RecipeConfig & string
+/** `model.layers`, `optimizer.weightDecay`, … */
+export type RecipePath = { [S in Section]: `${S}.${keyof RecipeConfig[S] & string}` }[Section]
+/** The type of the value at a path. */
+export type PathValue<P extends RecipePath> = P extends `${infer S extends Section}.${infer K}`
+  ? K extends keyof RecipeConfig[S]
+    ? RecipeConfig[S][K]
+    : never
+  : never
+
+/** A path with its check and its notes. */
+export interface RecipeField extends FieldNote {
+  readonly path: RecipePath
+  readonly schema: z.ZodType
+}
+
+/** Every path in order, by name. */
+export const FIELDS: ReadonlyMap<string, RecipeField> = new Map(
+  Object.entries(recipeSchema.shape).flatMap(([section, { shape }]) =>
+    Object.entries(shape as Readonly<Record<string, z.ZodType>>).map(([key, schema]) => {
+      const note = notes.get(schema)
+      if (note === undefined) throw new Error(`Recipe field ${section}.${key} has no note.`)
+      const path = `${section}.${key}` as RecipePath
+      return [path, { path, schema, ...note }] as const
+    }),
+  ),
+)
+
+export const SECTIONS: readonly string[] = Object.keys(recipeSchema.shape)
