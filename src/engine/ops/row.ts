@@ -35,6 +35,8 @@ export type Lowering =
   | {
       readonly kind: 'elementwise'
       readonly cost: number
+      /** Which index of its `Position` the op reads, if any: fusion must keep that axis apart. */
+      readonly position?: 'linearIndex' | 'lastAxisIndex'
       emit(b: KernelBuilder, inputs: readonly Value[], attributes: Attributes, position: Position): Value
     }
   /** Reduces `attributes.axis` to size 1. */
