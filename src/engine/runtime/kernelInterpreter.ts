@@ -1,0 +1,199 @@
+/**
+ * A machine that interprets kernels: no code generation, any number of lanes, every access checked. For tests of plans
+ * and kernels.
+ */
+import { sameShape, sizeOf, type DType, type Shape } from '../ir/node.ts'
+import type { KernelTarget } from '../kernel/builder.ts'
+import { prepareKernel, type InterpretedKernel, type Segment } from '../kernel/interpret.ts'
+import { printKernel } from '../kernel/print.ts'
+import type { BufferReference, Launch, Program } from '../plan/program.ts'
+import type { LaunchTime, LoadedProgram, Machine, NumberArray } from './backend.ts'
+
+export interface ProgramMemory {
+  /** All memory that launches may touch. */
+  readonly segments: readonly Segment[]
+  /** Address of the program's arena, in bytes. */
+  readonly arena: number
+  /** Address of the scratch memory, in bytes. */
+  readonly scratch: number
+  /** Address of a persistent buffer, in bytes. */
+  persistent(name: string): number
+  readonly fusedMultiplyAdd: boolean
+  /**
+   * Threads to imitate, 1 unless told. Between barriers the last thread runs first and to its end, so a launch that
+   * reads what another thread has yet to write, for want of a barrier, reads the wrong numbers.
+   */
+  readonly threads?: number
+  /** Called after each launch, or after each group of launches without a barrier between them. */
+  onLaunches?(launches: readonly Launch[]): void
+}
+
+/** Runs all launches of a program once, in order. Kernels are independent of the memory and may be prepared once. */
+export function interpretProgram(
+  program: Program,
+  memory: ProgramMemory,
+  kernels: readonly InterpretedKernel[] = program.kernels.map(prepareKernel),
+): void {
+  const threads = memory.threads ?? 1
+  const addressOf = (buffer: BufferReference): number =>
+    (buffer.space === 'arena' ? memory.arena : memory.persistent(buffer.name)) + buffer.offset
+  for (const stretch of stretches(program.launches)) {
+    for (let thread = threads - 1; thread >= 0; thread--) {
+      for (const { kernel, buffers, units } of stretch) {
+        kernels[kernel]!.run({
+          memory: memory.segments,
+          unitBegin: Math.floor((thread * units) / threads),
+          unitEnd: Math.floor(((thread + 1) * units) / threads),
+          scratch: memory.scratch,
+          pointers: buffers.map(addressOf),
+          fusedMultiplyAdd: memory.fusedMultiplyAdd,
+        })
+      }
+    }
+    memory.onLaunches?.(stretch)
+  }
+}
+
+/** The launches cut where a barrier stands. */
+function stretches(launches: readonly Launch[]): readonly (readonly Launch[])[] {
+  const cut: Launch[][] = []
+  for (const launch of launches) {
+    if (launch.barrier || cut.length === 0) cut.push([])
+    cut.at(-1)!.push(launch)
+  }
+  return cut
+}
+
+export interface InterpretedMachineOptions extends KernelTarget {
+  /** Threads to imitate, 1 unless told: see `ProgramMemory.threads`. Results must not depend on it. */
+  readonly threads?: number
+  /** Whether `multiplyAdd` rounds once, as on x64 (the default), or twice, as on WebAssembly. */
+  readonly fusedMultiplyAdd?: boolean
+}
+
+interface NamedBuffer {
+  readonly dtype: DType
+  readonly shape: Shape
+  readonly segment: Segment
+  readonly values: NumberArray
+}
+
+/** Bytes between buffers that belong to none, so that an access beyond a buffer's end is refused. */
+const GAP = 4096
+const ALIGNMENT = 64
+
+/**
+ * A machine of `lanes` lanes that interprets its programs. Arena and scratch hold NaN at the start of each run, and an
+ * access outside a program's own buffers throws.
+ */
+export function createInterpretedMachine(options: InterpretedMachineOptions): Machine {
+  return new InterpretedMachine(options)
+}
+
+class InterpretedMachine implements Machine {
+  readonly name = 'wasm'
+  readonly description: string
+  readonly threads = 1
+  readonly target: KernelTarget
+  readonly #imitatedThreads: number
+  readonly #fusedMultiplyAdd: boolean
+  readonly #buffers = new Map<string, NamedBuffer>()
+  #end = GAP
+
+  constructor({ lanes, vectorRegisters, threads = 1, fusedMultiplyAdd = true }: InterpretedMachineOptions) {
+    this.target = { lanes, vectorRegisters }
+    this.description = `interpreted kernels, ${lanes} lanes`
+    this.#imitatedThreads = threads
+    this.#fusedMultiplyAdd = fusedMultiplyAdd
+  }
+
+  buffer(name: string, dtype: DType, shape: Shape): NumberArray {
+    return this.#buffer(name, dtype, shape).values
+  }
+
+  load(program: Program): LoadedProgram {
+    const arena = this.#segment('arena', Math.ceil(program.arenaBytes / 4))
+    const scratch = this.#segment('scratch', Math.ceil(program.scratchBytes / 4))
+    const persistent = new Map(
+      program.persistent.map(({ name, dtype, shape }) => [name, this.#buffer(name, dtype, shape).segment]),
+    )
+    const kernels = program.kernels.map(prepareKernel)
+    const run = (onLaunches?: (launches: readonly Launch[]) => void): void => {
+      for (const { words } of [arena, scratch]) new Float32Array(words.buffer).fill(Number.NaN)
+      const memory: ProgramMemory = {
+        segments: [arena, scratch, ...persistent.values()],
+        arena: arena.address,
+        scratch: scratch.address,
+        persistent: (name) => addressIn(program, persistent, name),
+        fusedMultiplyAdd: this.#fusedMultiplyAdd,
+        threads: this.#imitatedThreads,
+      }
+      interpretProgram(program, onLaunches === undefined ? memory : { ...memory, onLaunches }, kernels)
+    }
+    return {
+      codeBytes: 0,
+      run: () => run(),
+      profile: () => profileLaunches(run),
+      listing: (k) => printKernel(program.kernels[k]!),
+    }
+  }
+
+  dispose(): void {
+    this.#buffers.clear()
+  }
+
+  #buffer(name: string, dtype: DType, shape: Shape): NamedBuffer {
+    const known = this.#buffers.get(name)
+    if (known === undefined) {
+      const segment = this.#segment(name, sizeOf(shape))
+      const values = dtype === 'i32' ? segment.words : new Float32Array(segment.words.buffer)
+      const made = { dtype, shape, segment, values }
+      this.#buffers.set(name, made)
+      return made
+    }
+    if (known.dtype !== dtype || !sameShape(known.shape, shape)) {
+      throw new Error(
+        `buffer ${name} is ${known.dtype} [${known.shape.join(', ')}]; it was asked for as ${dtype} [${shape.join(', ')}]`,
+      )
+    }
+    return known
+  }
+
+  /** New zeroed memory at addresses of its own. */
+  #segment(name: string, length: number): Segment {
+    const address = this.#end
+    this.#end = Math.ceil((address + 4 * length + GAP) / ALIGNMENT) * ALIGNMENT
+    return { name, address, words: new Int32Array(length) }
+  }
+}
+
+function addressIn(program: Program, persistent: ReadonlyMap<string, Segment>, name: string): number {
+  const segment = persistent.get(name)
+  if (segment === undefined) {
+    throw new Error(
+      `program ${program.name}: a launch uses the buffer ${name}, which is not among its persistent buffers`,
+    )
+  }
+  return segment.address
+}
+
+/** A clock around every launch; launches without a barrier between them share the time of their stretch by flops. */
+function profileLaunches(run: (onLaunches: (launches: readonly Launch[]) => void) => void): readonly LaunchTime[] {
+  const times: LaunchTime[] = []
+  let last = performance.now()
+  run((launches) => {
+    const now = performance.now()
+    const flops = launches.reduce((sum, launch) => sum + launch.flops, 0)
+    for (const launch of launches) {
+      const share = flops > 0 ? launch.flops / flops : 1 / launches.length
+      times.push({
+        label: launch.label,
+        milliseconds: (now - last) * share,
+        flops: launch.flops,
+        bytes: launch.bytes,
+      })
+    }
+    last = now
+  })
+  return times
+}
