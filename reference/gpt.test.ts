@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import {
   adamwState,
@@ -15,6 +14,7 @@ import {
   type Tensors,
   train,
 } from './gpt.ts'
+import { relativeDifference } from '../test/golden/relativeDifference.ts'
 
 const tiny: GptConfig = { layers: 2, heads: 2, width: 8, context: 6, vocab: 11, bias: true }
 
@@ -39,18 +39,6 @@ function scattered(config: GptConfig, seed: number): Map<string, Numbers> {
 
 function decayByDimension(config: GptConfig, decay: number): Map<string, number> {
   return new Map([...parameterShapes(config)].map(([name, shape]) => [name, shape.length >= 2 ? decay : 0]))
-}
-
-/** Largest |a − b| as a share of the largest |b|: an element near zero is as exact as its tensor, not as itself. */
-function relativeDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  if (a.length !== b.length) throw new Error(`${a.length} numbers against ${b.length}`)
-  let difference = 0
-  let scale = 0
-  for (let i = 0; i < b.length; i++) {
-    difference = Math.max(difference, Number.isNaN(a[i]!) ? Infinity : Math.abs(a[i]! - b[i]!))
-    scale = Math.max(scale, Math.abs(b[i]!))
-  }
-  return scale === 0 ? difference : difference / scale
 }
 
 function parameterCount(config: GptConfig): number {
@@ -350,6 +338,11 @@ describe('bad input', () => {
     ],
     ['another precision', () => forward(tiny, float32, ids, targets, 2, 5, 'float64'), /wte\.weight is a Float32Array/],
     [
+      'biases where the model has none',
+      () => forward({ ...tiny, bias: false }, parameters, ids, targets, 2, 5, 'float64'),
+      /h\.0\.ln_1\.bias is none/,
+    ],
+    [
       'heads that do not divide',
       () => forward({ ...tiny, heads: 3 }, parameters, ids, targets, 2, 5, 'float64'),
       /multiple of heads 3/,
@@ -358,84 +351,4 @@ describe('bad input', () => {
   ])('refuses %s', (_, act, message) => {
     expect(act).toThrow(message)
   })
-})
-
-interface Golden {
-  source: string
-  optimizer: {
-    beta1: number
-    beta2: number
-    epsilon: number
-    weightDecay: number
-    clipNorm: number
-    learningRates: number[]
-  }
-  cases: Record<
-    'bias' | 'noBias',
-    {
-      config: GptConfig
-      weights: Record<string, number[]>
-      batches: (Batch & { loss: number; logits: number[] })[]
-      gradients: Record<string, number[]>
-      losses: number[]
-      gradientNorms: number[]
-      finalNorms: Record<string, number>
-    }
-  >
-}
-
-const golden = JSON.parse(readFileSync(new URL('../test/golden/gpt2.json', import.meta.url), 'utf8')) as Golden
-
-describe(`golden values of ${golden.source}, to 1e-9`, () => {
-  const tolerance = 1e-9
-
-  for (const [name, expected] of Object.entries(golden.cases)) {
-    const { config } = expected
-    const weights = (): Map<string, Numbers> =>
-      new Map(Object.entries(expected.weights).map(([key, values]) => [key, Float64Array.from(values)]))
-
-    it(`${name}: names and order of the parameters`, () => {
-      expect([...weights().keys()]).toEqual([...parameterShapes(config).keys()])
-    })
-
-    it(`${name}: logits and loss of both batches, one with ignored targets`, () => {
-      expect(expected.batches[1]!.targets).toContain(IGNORED_TARGET)
-      for (const { ids, targets, B, T, loss, logits } of expected.batches) {
-        const ours = forward(config, weights(), ids, targets, B, T, 'float64')
-        expect(relativeDifference([ours.loss], [loss])).toBeLessThan(tolerance)
-        expect(relativeDifference(ours.logits, logits)).toBeLessThan(tolerance)
-      }
-    })
-
-    it(`${name}: every gradient by name`, () => {
-      const { ids, targets, B, T } = expected.batches[0]!
-      const { gradients } = lossAndGradients(config, weights(), ids, targets, B, T, 'float64')
-      expect(Object.keys(expected.gradients)).toEqual([...gradients.keys()])
-      for (const [key, gradient] of gradients) {
-        expect(relativeDifference(gradient, expected.gradients[key]!), key).toBeLessThan(tolerance)
-      }
-    })
-
-    it(`${name}: 20 losses, gradient norms and the norms of the final weights`, () => {
-      const { learningRates, weightDecay, ...options } = golden.optimizer
-      const decay = decayByDimension(config, weightDecay)
-      const batches = learningRates.map((_, step) => expected.batches[step % 2]!)
-      const parameters = weights()
-      const ours = train(config, parameters, batches, learningRates, { ...options, weightDecay: decay }, 'float64')
-      expect(ours.losses).toHaveLength(20)
-      expect(expected.gradientNorms.some((norm) => norm > options.clipNorm)).toBe(true)
-      for (let step = 0; step < 20; step++) {
-        expect(relativeDifference([ours.losses[step]!], [expected.losses[step]!]), `step ${step}`).toBeLessThan(
-          tolerance,
-        )
-        expect(relativeDifference([ours.gradientNorms[step]!], [expected.gradientNorms[step]!])).toBeLessThan(tolerance)
-      }
-      for (const [key, values] of parameters) {
-        expect(
-          relativeDifference([globalNorm(new Map([[key, values]]))], [expected.finalNorms[key]!]),
-          key,
-        ).toBeLessThan(tolerance)
-      }
-    })
-  }
 })

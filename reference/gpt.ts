@@ -1,9 +1,9 @@
 /**
  * GPT-2, one whole training step, in loops.
  *
- * This file is the project's oracle and its tutorial. It reads top to bottom: the parameters, each layer's forward
- * loop with its backward loop beside it, the model, the optimizer, the training loop. The compiled engine is held
- * against the numbers that come out of here: logits, loss, every gradient by name, the first losses of a run.
+ * This file is the project's oracle and its tutorial. It reads top to bottom: the parameters, each layer with its way
+ * back below its way forward, the model, the optimizer, the training loop. The compiled engine is held against the
+ * numbers that come out of here: logits, loss, every gradient by name, the first losses of a run.
  *
  * What it refuses to do: be fast, use threads or vector instructions, reuse memory, dropout, generate text or keep a
  * key-value cache, mix precisions, differentiate anything but this model. It imports nothing.
@@ -120,9 +120,9 @@ function stored(sums: Float64Array, precision: Precision): Numbers {
   return precision === 'float64' ? sums : Float32Array.from(sums)
 }
 
-// -------------------------------------------------------------------------------------------- what a pass carries
+// ------------------------------------------------------------------------------------------ what the layers share
 
-/** What a pass starts from: ids and targets are [B·T], each row of T tokens followed by the next. */
+/** What a pass starts from; ids and targets are [B·T], sequence after sequence. */
 export type Inputs = [
   config: GptConfig,
   parameters: Tensors,
@@ -133,15 +133,21 @@ export type Inputs = [
   precision: Precision,
 ]
 
-/** One pass over one batch: what every layer below may read, and where it adds its parameters' gradients. */
+/** One pass over one batch: what every layer may read, and where it adds its parameters' gradients. */
 interface Pass {
   readonly config: GptConfig
   readonly weights: Tensors
-  /** dLoss/dParameter by name, in float64, zero at the start; layers add to it. */
+  /** dLoss/dParameter by name, in float64, zero at the start; `backward` adds to it. */
   readonly gradients: ReadonlyMap<string, Float64Array>
   readonly precision: Precision
   readonly T: number
   readonly N: number
+}
+
+/** A layer's result, and the way back: from dLoss/dy to dLoss/dx, adding to the gradients of its own parameters. */
+interface Layer {
+  readonly y: Numbers
+  backward(dy: Numbers): Numbers
 }
 
 /** Refuses what would otherwise be read as undefined and turn into NaN. */
@@ -149,10 +155,10 @@ function startPass(...[config, weights, ids, targets, B, T, precision]: Inputs):
   const { width, heads, context, vocab } = config
   if (width % heads !== 0) throw new Error(`width ${width} is not a multiple of heads ${heads}; choose one that is`)
   if (T > context) throw new Error(`T is ${T}, but the model has ${context} positions; use shorter rows`)
-  const gradients = new Map<string, Float64Array>()
   const shapes = parameterShapes(config)
   const stranger = [...weights.keys()].find((name) => !shapes.has(name))
   if (stranger) throw new Error(`parameter ${stranger} is none of this model's; see parameterShapes and config.bias`)
+  const gradients = new Map<string, Float64Array>()
   for (const [name, shape] of shapes) {
     const values = weights.get(name)
     const size = elements(shape)
@@ -164,26 +170,29 @@ function startPass(...[config, weights, ids, targets, B, T, precision]: Inputs):
     }
     gradients.set(name, new Float64Array(size))
   }
-  for (const [what, list, least] of [
-    ['ids', ids, 0],
-    ['targets', targets, IGNORED_TARGET],
-  ] as const) {
+  const checkIds = (what: string, list: ArrayLike<number>, least: number): void => {
     if (list.length !== B * T) throw new Error(`${what} has ${list.length} entries, expected B·T = ${B}·${T}`)
     for (let n = 0; n < B * T; n++) {
       if (Number.isInteger(list[n]) && list[n]! >= least && list[n]! < vocab) continue
       throw new Error(`${what}[${n}] is ${list[n]}, expected an integer from ${least} to ${vocab - 1}`)
     }
   }
+  checkIds('ids', ids, 0)
+  checkIds('targets', targets, IGNORED_TARGET)
   return { config, weights, gradients, precision, T, N: B * T }
 }
 
 // --------------------------------------------------------------------------------------------------------- linear
 
-/** y[n,o] = b[o] + Σ_i x[n,i] · W[i,o] */
-function linear({ weights, precision, N }: Pass, name: string, x: Numbers): Numbers {
+/**
+ * y[n,o] = b[o] + Σ_i x[n,i] · W[i,o]
+ * dW[i,o] = Σ_n x[n,i] · dy[n,o]     db[o] = Σ_n dy[n,o]     dx[n,i] = Σ_o dy[n,o] · W[i,o]
+ */
+function linear({ weights, gradients, precision, N }: Pass, name: string, x: Numbers): Layer {
   const W = weights.get(`${name}.weight`)! // [I, O]
   const b = weights.get(`${name}.bias`) // [O], or none
-  const [I, O] = [x.length / N, (W.length * N) / x.length]
+  const I = x.length / N
+  const O = W.length / I
   const y = new Float64Array(N * O) // [N, O]
   for (let n = 0; n < N; n++) {
     for (let o = 0; o < O; o++) y[n * O + o] = b ? b[o]! : 0
@@ -191,189 +200,178 @@ function linear({ weights, precision, N }: Pass, name: string, x: Numbers): Numb
       for (let o = 0; o < O; o++) y[n * O + o]! += x[n * I + i]! * W[i * O + o]!
     }
   }
-  return stored(y, precision)
-}
-
-/** dW[i,o] = Σ_n x[n,i] · dy[n,o]     db[o] = Σ_n dy[n,o]     dx[n,i] = Σ_o dy[n,o] · W[i,o] */
-function linearBackward({ weights, gradients, precision, N }: Pass, name: string, x: Numbers, dy: Numbers): Numbers {
-  const W = weights.get(`${name}.weight`)! // [I, O]
-  const dW = gradients.get(`${name}.weight`)!
-  const db = gradients.get(`${name}.bias`)
-  const [I, O] = [x.length / N, dy.length / N]
-  const dx = new Float64Array(N * I) // [N, I]
-  for (let n = 0; n < N; n++) {
-    if (db) for (let o = 0; o < O; o++) db[o]! += dy[n * O + o]!
-    for (let i = 0; i < I; i++) {
-      for (let o = 0; o < O; o++) {
-        dx[n * I + i]! += dy[n * O + o]! * W[i * O + o]!
-        dW[i * O + o]! += x[n * I + i]! * dy[n * O + o]!
+  const backward = (dy: Numbers): Numbers => {
+    const dW = gradients.get(`${name}.weight`)!
+    const db = gradients.get(`${name}.bias`)
+    const dx = new Float64Array(N * I) // [N, I]
+    for (let n = 0; n < N; n++) {
+      if (db) for (let o = 0; o < O; o++) db[o]! += dy[n * O + o]!
+      for (let i = 0; i < I; i++) {
+        for (let o = 0; o < O; o++) {
+          dx[n * I + i]! += dy[n * O + o]! * W[i * O + o]!
+          dW[i * O + o]! += x[n * I + i]! * dy[n * O + o]!
+        }
       }
     }
+    return stored(dx, precision)
   }
-  return stored(dx, precision)
+  return { y: stored(y, precision), backward }
 }
 
 // ----------------------------------------------------------------------------------------------------- layer norm
 
-/** Row n of x normalized: x̂ = (x − μ)/σ,  1/σ = 1/√(mean((x − μ)²) + ε).  The backward pass computes it again. */
-function normalize(x: Numbers, n: number, C: number): { hat: Float64Array; inverse: number } {
-  let mean = 0
-  for (let c = 0; c < C; c++) mean += x[n * C + c]! / C
-  let variance = 0
-  for (let c = 0; c < C; c++) variance += (x[n * C + c]! - mean) ** 2 / C
-  const inverse = 1 / Math.sqrt(variance + LAYER_NORM_EPSILON)
-  return { hat: Float64Array.from({ length: C }, (_, c) => (x[n * C + c]! - mean) * inverse), inverse }
-}
-
-/** y[n,c] = x̂[n,c] · gain[c] + bias[c] */
-function layerNorm({ config, weights, precision, N }: Pass, name: string, x: Numbers): Numbers {
-  const C = config.width
-  const gain = weights.get(`${name}.weight`)! // [C]
-  const bias = weights.get(`${name}.bias`) // [C], or none
-  const y = new Float64Array(N * C) // [N, C]
-  for (let n = 0; n < N; n++) {
-    const { hat } = normalize(x, n, C)
-    for (let c = 0; c < C; c++) y[n * C + c] = hat[c]! * gain[c]! + (bias ? bias[c]! : 0)
-  }
-  return stored(y, precision)
-}
-
 /**
+ * Over each row: x̂ = (x − μ)/σ,  1/σ = 1/√(mean((x − μ)²) + ε),  y[n,c] = x̂[n,c] · gain[c] + bias[c]
+ *
  * dgain[c] = Σ_n dy[n,c] · x̂[n,c]     dbias[c] = Σ_n dy[n,c]
  * With dx̂ = dy · gain, and μ and σ both functions of the row:
  * dx = (dx̂ − mean_c(dx̂) − x̂ · mean_c(dx̂ · x̂)) / σ
  */
-function layerNormBackward(pass: Pass, name: string, x: Numbers, dy: Numbers): Numbers {
-  const { config, weights, gradients, precision, N } = pass
+function layerNorm({ config, weights, gradients, precision, N }: Pass, name: string, x: Numbers): Layer {
   const C = config.width
-  const gain = weights.get(`${name}.weight`)!
-  const dgain = gradients.get(`${name}.weight`)!
-  const dbias = gradients.get(`${name}.bias`)
-  const dx = new Float64Array(N * C) // [N, C]
+  const gain = weights.get(`${name}.weight`)! // [C]
+  const bias = weights.get(`${name}.bias`) // [C], or none
+  const hat = new Float64Array(N * C) // x̂ [N, C]
+  const inverse = new Float64Array(N) // 1/σ [N]
+  const y = new Float64Array(N * C) // [N, C]
   for (let n = 0; n < N; n++) {
-    const { hat, inverse } = normalize(x, n, C)
-    let meanSlope = 0 // mean_c(dx̂)
-    let meanProduct = 0 // mean_c(dx̂ · x̂)
+    let mean = 0
+    for (let c = 0; c < C; c++) mean += x[n * C + c]! / C
+    let variance = 0
+    for (let c = 0; c < C; c++) variance += (x[n * C + c]! - mean) ** 2 / C
+    inverse[n] = 1 / Math.sqrt(variance + LAYER_NORM_EPSILON)
     for (let c = 0; c < C; c++) {
-      const slope = dy[n * C + c]! * gain[c]!
-      meanSlope += slope / C
-      meanProduct += (slope * hat[c]!) / C
-      dgain[c]! += dy[n * C + c]! * hat[c]!
-      if (dbias) dbias[c]! += dy[n * C + c]!
-    }
-    for (let c = 0; c < C; c++) {
-      dx[n * C + c] = (dy[n * C + c]! * gain[c]! - meanSlope - hat[c]! * meanProduct) * inverse
+      hat[n * C + c] = (x[n * C + c]! - mean) * inverse[n]!
+      y[n * C + c] = hat[n * C + c]! * gain[c]! + (bias ? bias[c]! : 0)
     }
   }
-  return stored(dx, precision)
+  const backward = (dy: Numbers): Numbers => {
+    const dgain = gradients.get(`${name}.weight`)!
+    const dbias = gradients.get(`${name}.bias`)
+    const dx = new Float64Array(N * C) // [N, C]
+    for (let n = 0; n < N; n++) {
+      let meanSlope = 0 // mean_c(dx̂)
+      let meanProduct = 0 // mean_c(dx̂ · x̂)
+      for (let c = 0; c < C; c++) {
+        const slope = dy[n * C + c]! * gain[c]!
+        meanSlope += slope / C
+        meanProduct += (slope * hat[n * C + c]!) / C
+        dgain[c]! += dy[n * C + c]! * hat[n * C + c]!
+        if (dbias) dbias[c]! += dy[n * C + c]!
+      }
+      for (let c = 0; c < C; c++) {
+        const slope = dy[n * C + c]! * gain[c]!
+        dx[n * C + c] = (slope - meanSlope - hat[n * C + c]! * meanProduct) * inverse[n]!
+      }
+    }
+    return stored(dx, precision)
+  }
+  return { y: stored(y, precision), backward }
 }
 
 // ------------------------------------------------------------------------------------------------------ attention
 
 /**
- * What row n of head h attends to: rows u ≤ t of its own sequence, t being n's place there.
+ * The weights a[u] with which row n of head h reads the rows u ≤ t of its own sequence, t being n's place there:
  * s[u] = q[n] · k[u] / √D      a[u] = exp(s[u] − max s) / Σ_w exp(s[w] − max s)
  *
- * A row of qkv is [3, H, D]: q of all heads, then k, then v. Returns a, and where q[n], k[u], v[u] start in qkv.
+ * A row of qkv is q of all heads, then k, then v. Also returns where q[n], k[u] and v[u] of the head start in qkv.
  */
 function attend({ config, T }: Pass, qkv: Numbers, n: number, h: number) {
-  const { width: C, heads } = config
-  const D = C / heads
+  const C = config.width
+  const D = C / config.heads
   const first = n - (n % T) // the row that begins the sequence
   const q = n * 3 * C + h * D
   const k = (u: number): number => (first + u) * 3 * C + C + h * D
   const v = (u: number): number => (first + u) * 3 * C + 2 * C + h * D
-  const a = new Float64Array((n % T) + 1) // [t + 1]
-  for (let u = 0; u < a.length; u++) {
-    for (let d = 0; d < D; d++) a[u]! += (qkv[q + d]! * qkv[k(u) + d]!) / Math.sqrt(D)
+  const s = new Float64Array((n % T) + 1) // [t + 1]
+  for (let u = 0; u < s.length; u++) {
+    for (let d = 0; d < D; d++) s[u]! += (qkv[q + d]! * qkv[k(u) + d]!) / Math.sqrt(D)
   }
-  const max = a.reduce((most, s) => Math.max(most, s))
-  const total = a.reduce((sum, s) => sum + Math.exp(s - max), 0)
-  return { a: a.map((s) => Math.exp(s - max) / total), q, k, v, D }
+  const max = s.reduce((most, score) => Math.max(most, score))
+  const total = s.reduce((sum, score) => sum + Math.exp(score - max), 0)
+  return { a: s.map((score) => Math.exp(score - max) / total), q, k, v }
 }
 
-/** y[n] = Σ_u a[u] · v[u], each head in its own D columns */
-function attention(pass: Pass, qkv: Numbers): Numbers {
+/**
+ * Causal attention, each head in its own D columns: y[n] = Σ_u a[u] · v[u]
+ *
+ * dv[u] = Σ_n a[u] · dy[n]     da[u] = dy[n] · v[u]     ds[u] = a[u] · (da[u] − Σ_w a[w] · da[w])
+ * dq[n] = Σ_u ds[u] · k[u] / √D     dk[u] = Σ_n ds[u] · q[n] / √D
+ */
+function attention(pass: Pass, qkv: Numbers): Layer {
   const { width: C, heads } = pass.config
+  const D = C / heads
   const y = new Float64Array(pass.N * C) // [N, C]
   for (let n = 0; n < pass.N; n++) {
     for (let h = 0; h < heads; h++) {
-      const { a, v, D } = attend(pass, qkv, n, h)
+      const { a, v } = attend(pass, qkv, n, h)
       for (let u = 0; u < a.length; u++) {
         for (let d = 0; d < D; d++) y[n * C + h * D + d]! += a[u]! * qkv[v(u) + d]!
       }
     }
   }
-  return stored(y, pass.precision)
-}
-
-/**
- * dv[u] = Σ_n a[u] · dy[n]     da[u] = dy[n] · v[u]     ds[u] = a[u] · (da[u] − Σ_w a[w] · da[w])
- * dq[n] = Σ_u ds[u] · k[u] / √D     dk[u] = Σ_n ds[u] · q[n] / √D
- */
-function attentionBackward(pass: Pass, qkv: Numbers, dy: Numbers): Numbers {
-  const { width: C, heads } = pass.config
-  const dqkv = new Float64Array(qkv.length) // [N, 3C]
-  for (let n = 0; n < pass.N; n++) {
-    for (let h = 0; h < heads; h++) {
-      const { a, q, k, v, D } = attend(pass, qkv, n, h)
-      const da = new Float64Array(a.length)
-      let mean = 0 // Σ_w a[w] · da[w]
-      for (let u = 0; u < a.length; u++) {
-        for (let d = 0; d < D; d++) {
-          da[u]! += dy[n * C + h * D + d]! * qkv[v(u) + d]!
-          dqkv[v(u) + d]! += a[u]! * dy[n * C + h * D + d]!
+  const backward = (dy: Numbers): Numbers => {
+    const dqkv = new Float64Array(qkv.length) // [N, 3C]
+    for (let n = 0; n < pass.N; n++) {
+      for (let h = 0; h < heads; h++) {
+        const { a, q, k, v } = attend(pass, qkv, n, h)
+        const da = new Float64Array(a.length)
+        let mean = 0 // Σ_w a[w] · da[w]
+        for (let u = 0; u < a.length; u++) {
+          for (let d = 0; d < D; d++) {
+            da[u]! += dy[n * C + h * D + d]! * qkv[v(u) + d]!
+            dqkv[v(u) + d]! += a[u]! * dy[n * C + h * D + d]!
+          }
+          mean += a[u]! * da[u]!
         }
-        mean += a[u]! * da[u]!
-      }
-      for (let u = 0; u < a.length; u++) {
-        const ds = (a[u]! * (da[u]! - mean)) / Math.sqrt(D)
-        for (let d = 0; d < D; d++) {
-          dqkv[q + d]! += ds * qkv[k(u) + d]!
-          dqkv[k(u) + d]! += ds * qkv[q + d]!
+        for (let u = 0; u < a.length; u++) {
+          const ds = (a[u]! * (da[u]! - mean)) / Math.sqrt(D)
+          for (let d = 0; d < D; d++) {
+            dqkv[q + d]! += ds * qkv[k(u) + d]!
+            dqkv[k(u) + d]! += ds * qkv[q + d]!
+          }
         }
       }
     }
+    return stored(dqkv, pass.precision)
   }
-  return stored(dqkv, pass.precision)
+  return { y: stored(y, pass.precision), backward }
 }
 
-// --------------------------------------------------------------------------------------------- GELU and residuals
+// ---------------------------------------------------------------------------------------------- GELU and residual
 
-/** tanh z of the tanh form of GELU (Hendrycks & Gimpel, 2016): z = √(2/π) · (x + 0.044715·x³) */
-const geluTanh = (x: number): number => Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))
-
-/** y = x/2 · (1 + tanh z) */
-function gelu({ precision }: Pass, x: Numbers): Numbers {
-  return stored(
-    Float64Array.from(x, (xi) => (xi / 2) * (1 + geluTanh(xi))),
-    precision,
-  )
-}
-
-/** dy/dx = (1 + tanh z)/2 + x/2 · (1 − tanh² z) · dz/dx,   dz/dx = √(2/π) · (1 + 3·0.044715·x²) */
-function geluBackward({ precision }: Pass, x: Numbers, dy: Numbers): Numbers {
-  const dx = new Float64Array(x.length)
+/**
+ * The tanh form (Hendrycks & Gimpel, 2016): y = x/2 · (1 + tanh z),  z = √(2/π) · (x + 0.044715·x³)
+ * dy/dx = (1 + tanh z)/2 + x/2 · (1 − tanh² z) · dz/dx,   dz/dx = √(2/π) · (1 + 3·0.044715·x²)
+ */
+function gelu({ precision }: Pass, x: Numbers): Layer {
+  const y = new Float64Array(x.length)
+  const slope = new Float64Array(x.length) // dy/dx
   for (let i = 0; i < x.length; i++) {
-    const tanh = geluTanh(x[i]!)
+    const tanh = Math.tanh(Math.sqrt(2 / Math.PI) * (x[i]! + 0.044715 * x[i]! ** 3))
     const dz = Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x[i]! ** 2)
-    dx[i] = dy[i]! * ((1 + tanh) / 2 + (x[i]! / 2) * (1 - tanh ** 2) * dz)
+    y[i] = (x[i]! / 2) * (1 + tanh)
+    slope[i] = (1 + tanh) / 2 + (x[i]! / 2) * (1 - tanh ** 2) * dz
   }
-  return stored(dx, precision)
+  const product = (dy: Numbers): Float64Array => slope.map((value, i) => value * dy[i]!)
+  return { y: stored(y, precision), backward: (dy) => stored(product(dy), precision) }
 }
 
 /** x + y: a residual connection forward; where two paths meet, their gradients backward. */
 function add({ precision }: Pass, x: Numbers, y: Numbers): Numbers {
-  return stored(
-    Float64Array.from(x, (xi, i) => xi + y[i]!),
-    precision,
-  )
+  const sum = new Float64Array(x.length)
+  for (let i = 0; i < x.length; i++) sum[i] = x[i]! + y[i]!
+  return stored(sum, precision)
 }
 
 // ---------------------------------------------------------------------------------------------- embedding and head
 
-/** x[n,c] = wte[ids[n], c] + wpe[t, c], t = n's place in its sequence */
-function embed({ config, weights, precision, T, N }: Pass, ids: ArrayLike<number>): Numbers {
+/**
+ * x[n,c] = wte[ids[n], c] + wpe[t, c],  t = n's place in its sequence
+ * dwte[ids[n]] += dx[n]     dwpe[t] += dx[n].  A token met twice collects twice.
+ */
+function embed({ config, weights, gradients, precision, T, N }: Pass, ids: ArrayLike<number>) {
   const C = config.width
   const wte = weights.get('wte.weight')! // [V, C]
   const wpe = weights.get('wpe.weight')! // [context, C]
@@ -381,24 +379,24 @@ function embed({ config, weights, precision, T, N }: Pass, ids: ArrayLike<number
   for (let n = 0; n < N; n++) {
     for (let c = 0; c < C; c++) x[n * C + c] = wte[ids[n]! * C + c]! + wpe[(n % T) * C + c]!
   }
-  return stored(x, precision)
-}
-
-/** dwte[ids[n]] += dx[n]     dwpe[t] += dx[n].  A token met twice collects twice. */
-function embedBackward({ config, gradients, T, N }: Pass, ids: ArrayLike<number>, dx: Numbers): void {
-  const C = config.width
-  const dwte = gradients.get('wte.weight')!
-  const dwpe = gradients.get('wpe.weight')!
-  for (let n = 0; n < N; n++) {
-    for (let c = 0; c < C; c++) {
-      dwte[ids[n]! * C + c]! += dx[n * C + c]!
-      dwpe[(n % T) * C + c]! += dx[n * C + c]!
+  const backward = (dx: Numbers): void => {
+    const dwte = gradients.get('wte.weight')!
+    const dwpe = gradients.get('wpe.weight')!
+    for (let n = 0; n < N; n++) {
+      for (let c = 0; c < C; c++) {
+        dwte[ids[n]! * C + c]! += dx[n * C + c]!
+        dwpe[(n % T) * C + c]! += dx[n * C + c]!
+      }
     }
   }
+  return { x: stored(x, precision), backward }
 }
 
-/** logits[n,v] = Σ_c x[n,c] · wte[v,c]: the head is the token embedding, read the other way. */
-function head({ config, weights, precision, N }: Pass, x: Numbers): Numbers {
+/**
+ * The head is the token embedding, read the other way: logits[n,v] = Σ_c x[n,c] · wte[v,c]
+ * dx[n,c] = Σ_v dlogits[n,v] · wte[v,c]     dwte[v,c] += Σ_n dlogits[n,v] · x[n,c]: the tied tensor's other half.
+ */
+function head({ config, weights, gradients, precision, N }: Pass, x: Numbers): Layer {
   const { width: C, vocab: V } = config
   const wte = weights.get('wte.weight')! // [V, C]
   const logits = new Float64Array(N * V) // [N, V]
@@ -407,24 +405,20 @@ function head({ config, weights, precision, N }: Pass, x: Numbers): Numbers {
       for (let c = 0; c < C; c++) logits[n * V + v]! += x[n * C + c]! * wte[v * C + c]!
     }
   }
-  return stored(logits, precision)
-}
-
-/** dx[n,c] = Σ_v dlogits[n,v] · wte[v,c]     dwte[v,c] += Σ_n dlogits[n,v] · x[n,c]: the tied tensor's other half. */
-function headBackward({ config, weights, gradients, precision, N }: Pass, x: Numbers, dlogits: Numbers): Numbers {
-  const { width: C, vocab: V } = config
-  const wte = weights.get('wte.weight')!
-  const dwte = gradients.get('wte.weight')!
-  const dx = new Float64Array(N * C) // [N, C]
-  for (let n = 0; n < N; n++) {
-    for (let v = 0; v < V; v++) {
-      for (let c = 0; c < C; c++) {
-        dx[n * C + c]! += dlogits[n * V + v]! * wte[v * C + c]!
-        dwte[v * C + c]! += dlogits[n * V + v]! * x[n * C + c]!
+  const backward = (dlogits: Numbers): Numbers => {
+    const dwte = gradients.get('wte.weight')!
+    const dx = new Float64Array(N * C) // [N, C]
+    for (let n = 0; n < N; n++) {
+      for (let v = 0; v < V; v++) {
+        for (let c = 0; c < C; c++) {
+          dx[n * C + c]! += dlogits[n * V + v]! * wte[v * C + c]!
+          dwte[v * C + c]! += dlogits[n * V + v]! * x[n * C + c]!
+        }
       }
     }
+    return stored(dx, precision)
   }
-  return stored(dx, precision)
+  return { y: stored(logits, precision), backward }
 }
 
 // ----------------------------------------------------------------------------------------------------------- loss
@@ -456,40 +450,43 @@ function crossEntropy({ config, precision, N }: Pass, logits: Numbers, targets: 
 
 // ---------------------------------------------------------------------------------------------------------- model
 
-/** One block; returns y and all that its backward pass reads. */
-function block(pass: Pass, name: string, x: Numbers) {
-  const normed1 = layerNorm(pass, `${name}.ln_1`, x) // [N, C]
-  const qkv = linear(pass, `${name}.attn.c_attn`, normed1) // [N, 3C]
-  const mixed = attention(pass, qkv) // [N, C]
-  const middle = add(pass, x, linear(pass, `${name}.attn.c_proj`, mixed)) // [N, C]
-  const normed2 = layerNorm(pass, `${name}.ln_2`, middle) // [N, C]
-  const hidden = linear(pass, `${name}.mlp.c_fc`, normed2) // [N, 4C]
-  const active = gelu(pass, hidden) // [N, 4C]
-  const y = add(pass, middle, linear(pass, `${name}.mlp.c_proj`, active)) // [N, C]
-  return { x, normed1, qkv, mixed, middle, normed2, hidden, active, y }
-}
-
-/** The same lines, last first. A residual hands its gradient to both of its paths. */
-function blockBackward(pass: Pass, name: string, kept: ReturnType<typeof block>, dy: Numbers): Numbers {
-  const dactive = linearBackward(pass, `${name}.mlp.c_proj`, kept.active, dy)
-  const dhidden = geluBackward(pass, kept.hidden, dactive)
-  const dnormed2 = linearBackward(pass, `${name}.mlp.c_fc`, kept.normed2, dhidden)
-  const dmiddle = add(pass, dy, layerNormBackward(pass, `${name}.ln_2`, kept.middle, dnormed2))
-  const dmixed = linearBackward(pass, `${name}.attn.c_proj`, kept.mixed, dmiddle)
-  const dqkv = attentionBackward(pass, kept.qkv, dmixed)
-  const dnormed1 = linearBackward(pass, `${name}.attn.c_attn`, kept.normed1, dqkv)
-  return add(pass, dmiddle, layerNormBackward(pass, `${name}.ln_1`, kept.x, dnormed1))
-}
-
-function modelForward(pass: Pass, ids: ArrayLike<number>) {
-  let x = embed(pass, ids)
-  const blocks = []
-  for (let i = 0; i < pass.config.layers; i++) {
-    blocks.push(block(pass, `h.${i}`, x))
-    x = blocks[i]!.y
+/** One block, [N, C] to [N, C]. On the way back a residual hands its gradient to both of its paths. */
+function block(pass: Pass, name: string, x: Numbers): Layer {
+  const norm1 = layerNorm(pass, `${name}.ln_1`, x) // [N, C]
+  const qkv = linear(pass, `${name}.attn.c_attn`, norm1.y) // [N, 3C]
+  const mixed = attention(pass, qkv.y) // [N, C]
+  const attended = linear(pass, `${name}.attn.c_proj`, mixed.y) // [N, C]
+  const middle = add(pass, x, attended.y) // [N, C]
+  const norm2 = layerNorm(pass, `${name}.ln_2`, middle) // [N, C]
+  const hidden = linear(pass, `${name}.mlp.c_fc`, norm2.y) // [N, 4C]
+  const active = gelu(pass, hidden.y) // [N, 4C]
+  const thought = linear(pass, `${name}.mlp.c_proj`, active.y) // [N, C]
+  const backward = (dy: Numbers): Numbers => {
+    const dactive = thought.backward(dy)
+    const dmiddle = add(pass, dy, norm2.backward(hidden.backward(active.backward(dactive))))
+    const dmixed = attended.backward(dmiddle)
+    return add(pass, dmiddle, norm1.backward(qkv.backward(mixed.backward(dmixed))))
   }
-  const normed = layerNorm(pass, 'ln_f', x)
-  return { blocks, x, normed, logits: head(pass, normed) }
+  return { y: add(pass, middle, thought.y), backward }
+}
+
+/** From token ids to logits [N, V]; `backward` goes from dLoss/dlogits to every gradient. */
+function model(pass: Pass, ids: ArrayLike<number>) {
+  const embedding = embed(pass, ids)
+  const layers: Layer[] = []
+  let x = embedding.x
+  for (let i = 0; i < pass.config.layers; i++) {
+    layers[i] = block(pass, `h.${i}`, x)
+    x = layers[i]!.y
+  }
+  const norm = layerNorm(pass, 'ln_f', x)
+  const top = head(pass, norm.y)
+  const backward = (dlogits: Numbers): void => {
+    let dx = norm.backward(top.backward(dlogits))
+    for (const layer of layers.toReversed()) dx = layer.backward(dx)
+    embedding.backward(dx)
+  }
+  return { logits: top.y, backward }
 }
 
 /**
@@ -499,7 +496,7 @@ function modelForward(pass: Pass, ids: ArrayLike<number>) {
 export function forward(...inputs: Inputs): { loss: number; logits: Numbers } {
   const [, , ids, targets] = inputs
   const pass = startPass(...inputs)
-  const { logits } = modelForward(pass, ids)
+  const { logits } = model(pass, ids)
   return { loss: crossEntropy(pass, logits, targets).loss, logits }
 }
 
@@ -509,13 +506,11 @@ export function lossAndGradients(...inputs: Inputs): {
   logits: Numbers
   gradients: Map<string, Numbers>
 } {
-  const [config, , ids, targets, , , precision] = inputs
+  const [, , ids, targets, , , precision] = inputs
   const pass = startPass(...inputs)
-  const { blocks, x, normed, logits } = modelForward(pass, ids)
+  const { logits, backward } = model(pass, ids)
   const { loss, dlogits } = crossEntropy(pass, logits, targets)
-  let dx = layerNormBackward(pass, 'ln_f', x, headBackward(pass, normed, dlogits))
-  for (let i = config.layers - 1; i >= 0; i--) dx = blockBackward(pass, `h.${i}`, blocks[i]!, dx)
-  embedBackward(pass, ids, dx)
+  backward(dlogits)
   const gradients = new Map([...pass.gradients].map(([name, sums]) => [name, stored(sums, precision)] as const))
   return { loss, logits, gradients }
 }
@@ -529,23 +524,18 @@ export interface AdamwState {
 }
 
 export interface AdamwOptions {
-  /** lr of this step; a schedule hands in another at each. */
-  readonly learningRate: number
+  readonly learningRate: number // lr of this step; a schedule hands in another at each
   readonly beta1: number
   readonly beta2: number
   readonly epsilon: number
-  /** λ by parameter name; must name every parameter, with 0 where nothing decays. */
-  readonly weightDecay: ReadonlyMap<string, number>
-  /** t, counted from 1. */
-  readonly step: number
-  /** Largest norm of all gradients together; without it nothing is clipped. */
-  readonly clipNorm?: number | undefined
+  readonly weightDecay: ReadonlyMap<string, number> // λ by name, for every parameter; 0 where nothing decays
+  readonly step: number // t, counted from 1
+  readonly clipNorm?: number | undefined // largest norm of all gradients together; without it nothing is clipped
 }
 
 /** Moments of zero, stored as the parameters are. */
 export function adamwState(parameters: Tensors): AdamwState {
-  const zeros = (): Map<string, Numbers> =>
-    new Map([...parameters].map(([name, values]) => [name, values.map(() => 0)]))
+  const zeros = () => new Map([...parameters].map(([name, values]) => [name, values.map(() => 0)]))
   return { m: zeros(), v: zeros() }
 }
 
@@ -579,8 +569,7 @@ export function adamwStep(parameters: Tensors, gradients: Tensors, state: AdamwS
     const decay = weightDecay.get(name)
     const m = state.m.get(name)
     const v = state.v.get(name)
-    if (!gradient || !m || !v)
-      throw new Error(`parameter ${name} has no gradient or moments; adamwState makes the moments`)
+    if (!gradient || !m || !v) throw new Error(`parameter ${name} has no gradient or no moments (see adamwState)`)
     if (decay === undefined) throw new Error(`weightDecay does not name ${name}; give it 0 if it shall not decay`)
     for (let i = 0; i < p.length; i++) {
       const g = gradient[i]! * scale
