@@ -2,7 +2,8 @@
 import { sizeOf, type DType, type Shape, type TensorType } from '../ir/node.ts'
 import type { Lowering, GradientRule, NdArray, OpRow, Sample } from './row.ts'
 import { ShapeError } from './row.ts'
-import { broadcastShapes, checkDTypes, describeType } from './shape.ts'
+import { describeType } from '../ir/describe.ts'
+import { broadcastShapes, checkDTypes } from './shape.ts'
 
 type Emit = Extract<Lowering, { kind: 'elementwise' }>['emit']
 

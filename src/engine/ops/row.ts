@@ -62,10 +62,21 @@ export interface GradientContext {
 }
 
 /**
+ * A gradient that reaches only a part of the input, so that autodiff can join parts without filling each with zeros:
+ * `region` is the gradient of [start, start + value.shape[axis]) along an axis; `accumulate` adds itself onto the sum
+ * of the other gradients.
+ */
+export type PartialGradient =
+  | { readonly kind: 'region'; readonly axis: number; readonly start: number; readonly value: Tensor }
+  | { readonly kind: 'accumulate'; onto(sum: Tensor): Tensor }
+
+/**
  * dLoss/dInput for each input, undefined where there is none (integer inputs). A result may have the output's shape where
  * the input was broadcast: autodiff sums it to the input's shape. `none` states why there is no gradient at all.
  */
-export type GradientRule = ((context: GradientContext) => readonly (Tensor | undefined)[]) | { readonly none: string }
+export type GradientRule =
+  | ((context: GradientContext) => readonly (Tensor | PartialGradient | undefined)[])
+  | { readonly none: string }
 
 /** Inputs for generated tests. Floats are uniform in [low, high); i32 are integers in [low, high). */
 export interface SampleInput {

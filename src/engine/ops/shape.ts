@@ -1,11 +1,7 @@
 /** Shape rules that several rows share, and the words of their errors. */
 import type { DType, Shape, TensorType } from '../ir/node.ts'
+import { describeType } from '../ir/describe.ts'
 import { ShapeError } from './row.ts'
-
-/** A type as people read it: `f32[4, 8]`. */
-export function describeType(type: TensorType): string {
-  return `${type.dtype}[${type.shape.join(', ')}]`
-}
 
 /** Throws unless every size is a whole number from 1. `what` names the thing with the shape. */
 export function checkShape(what: string, shape: Shape): void {

@@ -1,10 +1,11 @@
 /** A traced program: named inputs, state that it reads and replaces, and outputs. */
+import { topologicalOrder } from '../ir/order.ts'
 import { atScope } from '../ir/scope.ts'
 import { sameShape, type DType, type Shape, type TensorType } from '../ir/node.ts'
 import { createTensor } from '../ops/create.ts'
 import { inputRow, stateRow } from '../ops/leaf.ts'
 import type { Tensor } from '../ops/row.ts'
-import { describeType } from '../ops/shape.ts'
+import { describeTensor, describeType } from '../ir/describe.ts'
 
 export interface Graph {
   readonly name: string
@@ -62,6 +63,7 @@ export function trace(name: string, program: (context: TraceContext) => TraceRes
   }
   checkUpdates(graph, states)
   checkLeaves(graph, inputs, states)
+  graphBuffers(graph)
   return graph
 }
 
@@ -80,27 +82,12 @@ function checkLeaves(graph: Graph, inputs: ReadonlyMap<string, Tensor>, states: 
   const used = new Set(topologicalOrder(graph))
   const declared = new Set([...inputs.values(), ...states.values()])
   for (const tensor of used) {
-    if ((tensor.op !== inputRow && tensor.op !== stateRow) || declared.has(tensor)) continue
-    throw new Error(
-      `${graph.name}: ${tensor.op.name} ${String(tensor.attributes['name'])} belongs to another trace; ` +
-        'declare it in this one',
-    )
+    if (leafBuffer(graph.name, tensor) === undefined || declared.has(tensor)) continue
+    throw new Error(`${graph.name}: ${describeTensor(tensor)} belongs to another trace; declare it in this one`)
   }
   for (const [name, tensor] of inputs) {
     if (!used.has(tensor)) throw new Error(`${graph.name}: input ${name} is declared but nothing depends on it`)
   }
-}
-
-/** Every node that an output or update depends on, inputs before users. */
-export function topologicalOrder(graph: Pick<Graph, 'outputs' | 'updates'>): Tensor[] {
-  const seen = new Set<Tensor>()
-  const pending = [...graph.outputs.values(), ...graph.updates.values()]
-  for (let tensor = pending.pop(); tensor; tensor = pending.pop()) {
-    if (seen.has(tensor)) continue
-    seen.add(tensor)
-    pending.push(...tensor.inputs)
-  }
-  return [...seen].toSorted((a, b) => a.id - b.id)
 }
 
 /** A named buffer that a graph uses. */
@@ -115,7 +102,14 @@ export function bufferName(program: string, name: string): string {
   return `${program}/${name}`
 }
 
-/** All named buffers that a graph reads or writes, each once. Throws where one name has two types. */
+/** The name of the buffer that holds an input or state, undefined for all other nodes. */
+export function leafBuffer(program: string, tensor: Tensor): string | undefined {
+  const name = String(tensor.attributes['name'])
+  if (tensor.op === inputRow) return bufferName(program, name)
+  return tensor.op === stateRow ? name : undefined
+}
+
+/** All named buffers that a graph reads or writes, each once. Throws where one name has two types or uses. */
 export function graphBuffers(graph: Graph): GraphBuffer[] {
   const found = new Map<string, GraphBuffer>()
   const note = (kind: GraphBuffer['kind'], buffer: string, { dtype, shape }: TensorType): void => {
@@ -129,9 +123,8 @@ export function graphBuffers(graph: Graph): GraphBuffer[] {
     }
   }
   for (const tensor of topologicalOrder(graph)) {
-    const name = String(tensor.attributes['name'])
-    if (tensor.op === inputRow) note('input', bufferName(graph.name, name), tensor)
-    if (tensor.op === stateRow) note('state', name, tensor)
+    const buffer = leafBuffer(graph.name, tensor)
+    if (buffer !== undefined) note(tensor.op === inputRow ? 'input' : 'state', buffer, tensor)
   }
   for (const [name, tensor] of graph.updates) note('state', name, tensor)
   for (const [name, tensor] of graph.outputs) note('output', bufferName(graph.name, name), tensor)

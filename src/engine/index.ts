@@ -1,0 +1,40 @@
+/** The engine's only door: trace a function of tensors, differentiate it, and compile it for a backend. */
+export type { DType, Shape, TensorType } from './ir/node.ts'
+export { sameShape, sizeOf } from './ir/node.ts'
+export { topologicalOrder } from './ir/order.ts'
+export { printGraph } from './ir/print.ts'
+export { scope } from './ir/scope.ts'
+export { verifyGraph } from './ir/verify.ts'
+export { ShapeError, type Tensor } from './ops/row.ts'
+export { describeType } from './ir/describe.ts'
+
+export { asTensor, constant, type Operand } from './ops/leaf.ts'
+export { abs, add, div, maximum, minimum, mul, neg, reciprocal, rsqrt, sqrt, square, sub } from './ops/elementwise.ts'
+export { cos, erf, exp, gelu, geluExact, log, sigmoid, silu, sin, tanh } from './ops/elementwiseMath.ts'
+export { equal, greater, greaterEqual, less, lessEqual, notEqual, select } from './ops/compare.ts'
+export { lastAxisIndex, toFloat, toInt } from './ops/cast.ts'
+export { broadcastTo, reshape, slice, transpose, zeros } from './ops/movement.ts'
+export { concat, pad } from './ops/join.ts'
+export { maxOver, mean, sum, type Axes, type ReduceOptions } from './ops/reduce.ts'
+export { matmul } from './ops/matmul.ts'
+export { gather, scatterAdd } from './ops/embedding.ts'
+export { layerNorm, logSoftmax, rmsNorm, softmax, type NormOptions } from './ops/normalize.ts'
+export { clipByGlobalNorm, crossEntropy, type CrossEntropyOptions } from './ops/loss.ts'
+export { attention, type AttentionOptions } from './ops/attention.ts'
+export { dropout, randomUniform } from './ops/random.ts'
+export { philox4x32, uniformOfWord } from './ops/philox.ts'
+export { allRows } from './ops/table.ts'
+
+export {
+  bufferName,
+  graphBuffers,
+  leafBuffer,
+  trace,
+  type Graph,
+  type GraphBuffer,
+  type TraceContext,
+  type TraceResult,
+} from './trace/trace.ts'
+export { gradient } from './autodiff/gradient.ts'
+
+export type { Backend, BackendName, Executable, ExecutableReport, LaunchTime, NumberArray } from './runtime/backend.ts'

@@ -1,0 +1,208 @@
+/**
+ * Causal attention with grouped queries: q [B, T, H, D] over k, v [B, T, KV, D], query head h reading head
+ * h / (H / KV). Its kernels never store the T x T matrix; the plain meaning below goes row by row too.
+ */
+import { sameShape, type Attributes, type TensorType } from '../ir/node.ts'
+import { createTensor } from './create.ts'
+import { slice } from './movement.ts'
+import { ShapeError, type NdArray, type OpRow, type Sample, type Tensor } from './row.ts'
+import { describeType } from '../ir/describe.ts'
+import { checkDTypes } from './shape.ts'
+
+export interface AttentionOptions {
+  /** Factor of the scores, usually 1 / √D. */
+  readonly scale: number
+  /** Position t sees positions up to t. Nothing else is offered. */
+  readonly causal: true
+  /** Position t sees only the last `window` positions, itself included; all earlier ones unless told. */
+  readonly window?: number
+}
+
+function checkAttention(op: string, q: TensorType, k: TensorType, v: TensorType, attributes: Attributes): void {
+  const { scale, causal, window } = attributes
+  if (causal !== true || typeof scale !== 'number') {
+    throw new ShapeError(`${op}: expected { scale: number, causal: true }, got ${JSON.stringify(attributes)}`)
+  }
+  if (window !== undefined && !(Number.isInteger(window) && Number(window) >= 1)) {
+    throw new ShapeError(`${op}: the window is ${String(window)}; it must be a whole number from 1`)
+  }
+  const [b, t, heads, d] = q.shape
+  const groups = k.shape[2] ?? 0
+  const fits =
+    q.shape.length === 4 &&
+    sameShape(k.shape, v.shape) &&
+    sameShape(k.shape, [b!, t!, groups, d!]) &&
+    heads! % groups === 0
+  if (fits) return
+  throw new ShapeError(
+    `${op}: q ${describeType(q)}, k ${describeType(k)}, v ${describeType(v)} do not fit; ` +
+      'expected [B, T, H, D] and twice [B, T, KV, D] with H a multiple of KV',
+  )
+}
+
+/** Sizes, and where rows of D elements lie. */
+class AttentionShape {
+  readonly batch: number
+  readonly time: number
+  readonly heads: number
+  readonly groups: number
+  readonly width: number
+  readonly scale: number
+  readonly window: number
+
+  constructor(q: NdArray, k: NdArray, attributes: Attributes) {
+    ;[this.batch, this.time, this.heads, this.width] = q.shape as readonly [number, number, number, number]
+    this.groups = k.shape[2]!
+    this.scale = attributes['scale'] as number
+    this.window = (attributes['window'] as number | undefined) ?? this.time
+  }
+
+  /** The first position that position t sees. */
+  first(t: number): number {
+    return Math.max(0, t - this.window + 1)
+  }
+  /** The key head that a query head reads. */
+  group(head: number): number {
+    return Math.floor((head * this.groups) / this.heads)
+  }
+  /** Start of the row of a batch, position and head in a tensor with that many heads. */
+  row(batch: number, t: number, head: number, heads: number): number {
+    return ((batch * this.time + t) * heads + head) * this.width
+  }
+  /** Calls `visit` for each query row. */
+  eachQuery(visit: (batch: number, t: number, head: number) => void): void {
+    for (let batch = 0; batch < this.batch; batch++) {
+      for (let t = 0; t < this.time; t++) for (let head = 0; head < this.heads; head++) visit(batch, t, head)
+    }
+  }
+}
+
+function dot(a: NdArray, aAt: number, b: NdArray, bAt: number, width: number): number {
+  let sum = 0
+  for (let d = 0; d < width; d++) sum += a.data[aAt + d]! * b.data[bAt + d]!
+  return sum
+}
+
+/** softmax(scale q·k) over the positions that query (batch, t, head) sees; entry j is position first(t) + j. */
+function attentionWeights(s: AttentionShape, q: NdArray, k: NdArray, batch: number, t: number, head: number): number[] {
+  const from = s.row(batch, t, head, s.heads)
+  const scores: number[] = []
+  for (let u = s.first(t); u <= t; u++) {
+    scores.push(s.scale * dot(q, from, k, s.row(batch, u, s.group(head), s.groups), s.width))
+  }
+  const highest = scores.reduce((a, b) => Math.max(a, b))
+  const powers = scores.map((score) => Math.exp(score - highest))
+  const total = powers.reduce((a, b) => a + b)
+  return powers.map((power) => power / total)
+}
+
+/** Pairs of query and key that see each other, in one head. */
+function visiblePairs(time: number, window: unknown): number {
+  const w = typeof window === 'number' ? Math.min(window, time) : time
+  return (w * (w + 1)) / 2 + (time - w) * w
+}
+
+/** Two products of 2D flops for each visible pair. */
+function forwardFlops(q: TensorType, attributes: Attributes): number {
+  const [batch, time, heads, width] = q.shape as readonly [number, number, number, number]
+  return 4 * batch * heads * width * visiblePairs(time, attributes['window'])
+}
+
+const query = { shape: [2, 7, 3, 5] } as const
+const one = { shape: [1, 1, 1, 1] } as const
+const grouped = { shape: [1, 19, 4, 2] } as const
+const group = { shape: [1, 19, 2, 2] } as const
+const samples: readonly Sample[] = [
+  { inputs: [query, query, query], attributes: { scale: 0.5, causal: true } },
+  { inputs: [grouped, group, group], attributes: { scale: 0.7, causal: true, window: 4 } },
+  { inputs: [one, one, one], attributes: { scale: 1, causal: true } },
+]
+
+/** Inputs: q, k, v. Attributes: `AttentionOptions`. */
+export const attentionRow: OpRow = {
+  name: 'attention',
+  infer: (inputs, attributes) => {
+    checkDTypes('attention', inputs, ['f32', 'f32', 'f32'])
+    const [q, k, v] = inputs
+    checkAttention('attention', q!, k!, v!, attributes)
+    return { dtype: 'f32', shape: q!.shape }
+  },
+  evaluate: ([q, k, v], attributes, output) => {
+    const s = new AttentionShape(q!, k!, attributes)
+    const sum = new Float64Array(s.width)
+    s.eachQuery((batch, t, head) => {
+      sum.fill(0)
+      attentionWeights(s, q!, k!, batch, t, head).forEach((weight, j) => {
+        const from = s.row(batch, s.first(t) + j, s.group(head), s.groups)
+        for (let d = 0; d < s.width; d++) sum[d]! += weight * v!.data[from + d]!
+      })
+      output.data.set(sum, s.row(batch, t, head, s.heads))
+    })
+  },
+  lowering: { kind: 'form', form: 'attention' },
+  gradient: ({ inputs: [q, k, v], gradient, attributes }) => {
+    const packed = createTensor(attentionGradientRow, [q!, k!, v!, gradient], attributes)
+    const [heads, groups] = [q!.shape[2]!, k!.shape[2]!]
+    return [
+      slice(packed, 2, 0, heads),
+      slice(packed, 2, heads, heads + groups),
+      slice(packed, 2, heads + groups, heads + 2 * groups),
+    ]
+  },
+  flops: ([q], _, attributes) => forwardFlops(q!, attributes),
+  samples,
+}
+
+/** Inputs: q, k, v, dOutput. The result [B, T, H + 2 KV, D] holds dq, dk and dv side by side along axis 2. */
+export const attentionGradientRow: OpRow = {
+  name: 'attentionGradient',
+  infer: (inputs, attributes) => {
+    checkDTypes('attentionGradient', inputs, ['f32', 'f32', 'f32', 'f32'])
+    const [q, k, v, dOutput] = inputs
+    checkAttention('attentionGradient', q!, k!, v!, attributes)
+    if (sameShape(dOutput!.shape, q!.shape)) {
+      return { dtype: 'f32', shape: q!.shape.with(2, q!.shape[2]! + 2 * k!.shape[2]!) }
+    }
+    throw new ShapeError(`attentionGradient: dOutput ${describeType(dOutput!)} is not of q's type ${describeType(q!)}`)
+  },
+  evaluate: (inputs, attributes, output) => evaluateGradient(inputs, attributes, output),
+  lowering: { kind: 'form', form: 'attentionGradient' },
+  gradient: { none: 'second derivatives of attention are not needed for training' },
+  // five products where the forward pass has two
+  flops: ([q], _, attributes) => 2.5 * forwardFlops(q!, attributes),
+  samples: samples.map(({ inputs, attributes }) => ({ inputs: [...inputs, inputs[0]!], attributes: attributes! })),
+}
+
+/** P = softmax(S): dV = Pᵀ dO; dP = dO Vᵀ; dS = P (dP - Σ P dP); dQ = scale dS K; dK = scale dSᵀ Q. */
+function evaluateGradient(inputs: readonly NdArray[], attributes: Attributes, output: NdArray): void {
+  const [q, k, v, dOutput] = inputs as readonly [NdArray, NdArray, NdArray, NdArray]
+  const s = new AttentionShape(q, k, attributes)
+  const packedHeads = s.heads + 2 * s.groups
+  const sums = new Float64Array(output.data.length)
+  s.eachQuery((batch, t, head) => {
+    const group = s.group(head)
+    const weights = attentionWeights(s, q, k, batch, t, head)
+    const qAt = s.row(batch, t, head, s.heads)
+    const rows = weights.map((_, j) => s.row(batch, s.first(t) + j, group, s.groups))
+    const dWeights = rows.map((vAt) => dot(dOutput, qAt, v, vAt, s.width))
+    const mean = weights.reduce((sum, weight, j) => sum + weight * dWeights[j]!, 0)
+    const dqAt = s.row(batch, t, head, packedHeads)
+    weights.forEach((weight, j) => {
+      const dScore = s.scale * weight * (dWeights[j]! - mean)
+      const dkAt = s.row(batch, s.first(t) + j, s.heads + group, packedHeads)
+      const dvAt = dkAt + s.groups * s.width
+      for (let d = 0; d < s.width; d++) {
+        sums[dqAt + d]! += dScore * k.data[rows[j]! + d]!
+        sums[dkAt + d]! += dScore * q.data[qAt + d]!
+        sums[dvAt + d]! += weight * dOutput.data[qAt + d]!
+      }
+    })
+  })
+  output.data.set(sums)
+}
+
+/** softmax(scale q kᵀ) v over the visible positions: q [B, T, H, D], k and v [B, T, KV, D] -> [B, T, H, D]. */
+export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
+  const { scale, causal, window } = options
+  return createTensor(attentionRow, [q, k, v], window === undefined ? { scale, causal } : { scale, causal, window })
+}
