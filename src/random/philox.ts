@@ -16,6 +16,11 @@ export const PHILOX_M1 = 0xcd9e8d57
 export const PHILOX_W0 = 0x9e3779b9
 export const PHILOX_W1 = 0xbb67ae85
 
+// As signed integers: V8 would otherwise take the sums and products through float64, at half the speed.
+const M0_SIGNED = PHILOX_M0 | 0
+const M1_SIGNED = PHILOX_M1 | 0
+const W0_SIGNED = PHILOX_W0 | 0
+const W1_SIGNED = PHILOX_W1 | 0
 const M0_LOW = PHILOX_M0 & 0xffff
 const M0_HIGH = PHILOX_M0 >>> 16
 const M1_LOW = PHILOX_M1 & 0xffff
@@ -51,14 +56,14 @@ export function philox4x32Into(
   for (let round = 0; round < PHILOX_ROUNDS; round++) {
     const high0 = multiplyHigh(c0, M0_LOW, M0_HIGH)
     const high1 = multiplyHigh(c2, M1_LOW, M1_HIGH)
-    const low0 = Math.imul(c0, PHILOX_M0)
-    const low1 = Math.imul(c2, PHILOX_M1)
+    const low0 = Math.imul(c0, M0_SIGNED)
+    const low1 = Math.imul(c2, M1_SIGNED)
     c0 = high1 ^ c1 ^ k0
     c1 = low1
     c2 = high0 ^ c3 ^ k1
     c3 = low0
-    k0 = (k0 + PHILOX_W0) | 0
-    k1 = (k1 + PHILOX_W1) | 0
+    k0 = (k0 + W0_SIGNED) | 0
+    k1 = (k1 + W1_SIGNED) | 0
   }
   out[offset] = c0
   out[offset + 1] = c1
@@ -73,5 +78,5 @@ function multiplyHigh(a: number, low: number, high: number): number {
   // Neither sum can pass 2^32: (2^16 - 1)^2 + 2^16 - 1 < 2^32.
   const middle = (Math.imul(aHigh, low) + (Math.imul(aLow, low) >>> 16)) | 0
   const carry = (Math.imul(aLow, high) + (middle & 0xffff)) | 0
-  return (Math.imul(aHigh, high) + (middle >>> 16) + (carry >>> 16)) | 0
+  return (Math.imul(aHigh, high) + (((middle >>> 16) + (carry >>> 16)) | 0)) | 0
 }
