@@ -1,0 +1,16 @@
+import { z } from 'zod'
+import type { Immutable } from './immutable.ts'
+
+/** What is saved of a tokenizer: enough to build it again. */
+export const tokenizerRecord = z.discriminatedUnion('name', [
+  /** One token per character; ids are places in `characters`, which is sorted by code point. */
+  z.strictObject({ name: z.literal('char'), characters: z.string().min(1) }),
+  /** One token per byte of UTF-8. */
+  z.strictObject({ name: z.literal('byte') }),
+  /** GPT-2's byte pair encoding, 50,257 tokens. */
+  z.strictObject({ name: z.literal('gpt2') }),
+  /** Token ids whose text nobody knows, as in a .bin file without its tokenizer. */
+  z.strictObject({ name: z.literal('ids'), vocab: z.int().min(1).max(65_536) }),
+])
+
+export type TokenizerRecord = Immutable<z.infer<typeof tokenizerRecord>>
