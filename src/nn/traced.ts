@@ -1,0 +1,28 @@
+/** A model's parameters inside a trace: states of the program, found by name. */
+import type { Tensor, TraceContext } from '../engine/index.ts'
+import type { ParameterSpec } from './parameter.ts'
+
+/** Traced parameters by name; a tied name finds the tensor that it is tied to. */
+export interface TracedParameters {
+  /** Throws, naming the parameter, where the model declared none of that name. */
+  get(name: string): Tensor
+  /** The same for parameters that a model may leave out, such as biases. */
+  find(name: string): Tensor | undefined
+}
+
+/** Declares each parameter as a state of the program under its own name. */
+export function traceParameters(context: TraceContext, specs: readonly ParameterSpec[]): TracedParameters {
+  const tensors = new Map<string, Tensor>()
+  for (const { name, aliases, shape } of specs) {
+    const tensor = context.state(name, shape)
+    for (const label of [name, ...aliases]) tensors.set(label, tensor)
+  }
+  return {
+    find: (name) => tensors.get(name),
+    get: (name) => {
+      const tensor = tensors.get(name)
+      if (tensor) return tensor
+      throw new Error(`There is no parameter "${name}"; declare it with the model's others before it is used.`)
+    },
+  }
+}
