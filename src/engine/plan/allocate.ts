@@ -1,0 +1,61 @@
+/** Places temporaries in one arena so that two share memory only if they are never needed at the same time. */
+import type { LaunchSpec, Storage } from './launchSpec.ts'
+
+/** A cache line; also what vector loads like best. */
+const alignment = 64
+
+export interface Lifetime {
+  readonly bytes: number
+  /** First and last launch that touches it. */
+  readonly first: number
+  readonly last: number
+}
+
+export interface ArenaPlan {
+  readonly offsets: ReadonlyMap<Storage, number>
+  readonly bytes: number
+}
+
+/** Places the temporaries of a launch list. */
+export function allocateArena(launches: readonly LaunchSpec[]): ArenaPlan {
+  const lifetimes = new Map<Storage, Lifetime>()
+  for (const [index, launch] of launches.entries()) {
+    for (const { storage } of launch.buffers) {
+      if (storage.name !== undefined) continue
+      const first = lifetimes.get(storage)?.first ?? index
+      lifetimes.set(storage, { bytes: storage.bytes, first, last: index })
+    }
+  }
+  const storages = [...lifetimes.keys()]
+  const { offsets, bytes } = placeByOffset([...lifetimes.values()])
+  return { offsets: new Map(storages.map((storage, k) => [storage, offsets[k]!])), bytes }
+}
+
+/**
+ * Greedy by size: the largest first, each at the lowest offset where it overlaps nothing that lives at the same time
+ * (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, "greedy by size").
+ */
+export function placeByOffset(lifetimes: readonly Lifetime[]): { offsets: number[]; bytes: number } {
+  const offsets = lifetimes.map(() => 0)
+  const order = lifetimes.map((_, k) => k).toSorted((a, b) => lifetimes[b]!.bytes - lifetimes[a]!.bytes || a - b)
+  /** Already placed, by offset. */
+  const placed: number[] = []
+  let total = 0
+  for (const k of order) {
+    const life = lifetimes[k]!
+    const size = Math.ceil(life.bytes / alignment) * alignment
+    let at = 0
+    for (const other of placed) {
+      const taken = lifetimes[other]!
+      if (taken.last < life.first || life.last < taken.first) continue
+      if (offsets[other]! >= at + size) break
+      at = Math.max(at, offsets[other]! + Math.ceil(taken.bytes / alignment) * alignment)
+    }
+    offsets[k] = at
+    total = Math.max(total, at + size)
+    let position = placed.findIndex((other) => offsets[other]! > at)
+    if (position < 0) position = placed.length
+    placed.splice(position, 0, k)
+  }
+  return { offsets, bytes: total }
+}

@@ -1,0 +1,180 @@
+/**
+ * The gradient of attention, with the scores computed again:
+ *
+ *   P = softmax(scale q kᵀ)   dP = dOut vᵀ   dS = P ∘ (dP - Σ_j P dP) * scale
+ *   dq = dS k   dk = dSᵀ q   dv = Pᵀ dOut
+ *
+ * A unit is one key head of one batch entry with all query heads that share it, so that only one unit adds to dk and dv.
+ */
+import { contiguous } from '../../ir/layout.ts'
+import type { KernelTarget } from '../../kernel/builder.ts'
+import type { Value } from '../../kernel/kernel.ts'
+import type { Form } from '../launchSpec.ts'
+import { attentionShape, headStrides } from './attention.ts'
+import { AttentionTiles, floatBytes, type AttentionShape, type HeadStrides } from './attentionTiles.ts'
+import type { FusedKernel } from './fused.ts'
+
+export const attentionGradientForm: Form = {
+  accepts: (_, layout) => layout.strides[3] === 1,
+  lower: (context) => {
+    const { node, operands, target } = context
+    const [q, k, v, out] = operands.map((operand) => operand.layout)
+    const shape = attentionShape(node, q!, k!, v!, out!)
+    const packed = headStrides(contiguous(node.shape))
+    context.launch({
+      key: `attentionGradient ${JSON.stringify(shape)}`,
+      build: () => attentionGradientKernel(shape, packed, target),
+      buffers: [context.read(0), context.read(1), context.read(2), context.read(3), context.write()],
+      label: `attention gradient [${q!.shape.join(', ')}]`,
+      flops: node.op.flops(node.inputs, node, node.attributes),
+      bytes: (shape.heads * 3 + shape.keyHeads * 4) * shape.batch * shape.time * shape.headDim * floatBytes,
+    })
+  },
+}
+
+/** Arguments: q, k, v, dOut, and the result [B, T, heads + 2 keyHeads, D] holding dq | dk | dv. */
+function attentionGradientKernel(shape: AttentionShape, packed: HeadStrides, target: KernelTarget): FusedKernel {
+  const tiles = new AttentionTiles('attention gradient', shape, target)
+  const { b } = tiles
+  const [qs, ks, vs, outs, gradients] = [b.pointer(), b.pointer(), b.pointer(), b.pointer(), b.pointer()]
+  const emitter = new GradientEmitter(tiles, packed)
+  const group = shape.heads / shape.keyHeads
+  b.for(b.unitBegin, b.unitEnd, 1, (unit) => {
+    const batch = b.op('intDivImmediate', [unit], shape.keyHeads)
+    const keyHead = b.op('intModImmediate', [unit], shape.keyHeads)
+    const k = tiles.head(ks, shape.k, batch, keyHead)
+    const v = tiles.head(vs, shape.v, batch, keyHead)
+    const dk = tiles.head(gradients, packed, batch, b.intAdd(keyHead, shape.heads))
+    const dv = tiles.head(gradients, packed, batch, b.intAdd(keyHead, shape.heads + shape.keyHeads))
+    emitter.prepare(k, v, dk, dv)
+    b.for(0, group, 1, (member) => {
+      const head = b.intAdd(b.intMul(keyHead, group), member)
+      emitter.head({
+        q: tiles.head(qs, shape.q, batch, head),
+        k,
+        dOut: tiles.head(outs, shape.out, batch, head),
+        dq: tiles.head(gradients, packed, batch, head),
+        dk,
+        dv,
+      })
+    })
+  })
+  return { kernel: b.finish(), units: shape.batch * shape.keyHeads }
+}
+
+interface HeadPointers {
+  readonly q: Value
+  readonly k: Value
+  readonly dOut: Value
+  readonly dq: Value
+  readonly dk: Value
+  readonly dv: Value
+}
+
+class GradientEmitter {
+  readonly #tiles: AttentionTiles
+  readonly #packed: HeadStrides
+  readonly #keys: Value
+  readonly #values: Value
+  readonly #p: Value
+  readonly #ds: Value
+
+  constructor(tiles: AttentionTiles, packed: HeadStrides) {
+    this.#tiles = tiles
+    this.#packed = packed
+    this.#keys = tiles.reserveTransposed()
+    this.#values = tiles.reserveTransposed()
+    this.#p = tiles.reserveScores()
+    this.#ds = tiles.reserveScores()
+  }
+
+  /** Transposes keys and values, and clears the sums. */
+  prepare(k: Value, v: Value, dk: Value, dv: Value): void {
+    const { b, shape } = this.#tiles
+    this.#tiles.transpose(k, shape.k, this.#keys)
+    this.#tiles.transpose(v, shape.v, this.#values)
+    b.for(0, shape.time, 1, (t) => {
+      for (const sum of [dk, dv]) {
+        const row = b.intAdd(sum, b.intMul(t, this.#packed.time * floatBytes))
+        for (let d = 0; d < shape.headDim; d += b.lanes) {
+          b.store(b.constant(0), b.at(row, d * floatBytes), Math.min(b.lanes, shape.headDim - d))
+        }
+      }
+    })
+  }
+
+  head({ q, k, dOut, dq, dk, dv }: HeadPointers): void {
+    const tiles = this.#tiles
+    const { b, shape } = tiles
+    const rowsAt = (base: Value, strides: HeadStrides, first: Value): Value =>
+      b.intAdd(base, b.intMul(first, strides.time * floatBytes))
+    tiles.panels((first, rows, seen) => {
+      const qRows = rowsAt(q, shape.q, first)
+      const dOutRows = rowsAt(dOut, shape.out, first)
+      tiles.scores(rows, seen, qRows, shape.q, this.#keys, this.#p, shape.scale)
+      tiles.scores(rows, seen, dOutRows, shape.out, this.#values, this.#ds, 1)
+      for (let i = 0; i < rows; i++) this.#rowGradient(i, b.intAdd(first, i), seen)
+      const dqRows = rowsAt(dq, this.#packed, first)
+      tiles.timesRows(rows, tiles.scoreRows(this.#ds), k, shape.k, seen, (i, byte, sum, lanes) => {
+        b.store(sum, b.at(dqRows, i * this.#packed.time * floatBytes + byte), lanes)
+      })
+      this.#keyPanels(first, rows, (key, count) => {
+        this.#addTransposed(this.#ds, key, count, rows, qRows, shape.q, rowsAt(dk, this.#packed, key))
+        this.#addTransposed(this.#p, key, count, rows, dOutRows, shape.out, rowsAt(dv, this.#packed, key))
+      })
+    })
+  }
+
+  /** One row: P from the scores, then dS over dP. */
+  #rowGradient(i: number, position: Value, keys: Value): void {
+    const tiles = this.#tiles
+    const { b, shape } = tiles
+    const p = tiles.scoreRow(this.#p, i)
+    const ds = tiles.scoreRow(this.#ds, i)
+    const inverse = b.div(b.constant(1), tiles.exponentials(p, position, keys))
+    const dot = b.variable(b.constant(0))
+    tiles.seen(position, keys, (j, mask) => {
+      const normal = b.mul(b.load(b.at(p, 0, j, floatBytes)), inverse)
+      b.store(normal, b.at(p, 0, j, floatBytes))
+      const product = b.mul(normal, b.load(b.at(ds, 0, j, floatBytes)))
+      b.assign(dot, b.add(dot, b.select(mask, product, b.constant(0))))
+    })
+    const total = b.op('reduceAdd', [dot])
+    tiles.seen(position, keys, (j, mask) => {
+      const centred = b.sub(b.load(b.at(ds, 0, j, floatBytes)), total)
+      const scaled = b.mul(b.mul(b.load(b.at(p, 0, j, floatBytes)), centred), b.constant(shape.scale))
+      b.store(b.select(mask, scaled, b.constant(0)), b.at(ds, 0, j, floatBytes))
+    })
+  }
+
+  /** Panels of the keys that the rows from `first` on see: whole ones before, then their own. */
+  #keyPanels(first: Value, rows: number, panel: (key: Value, count: number) => void): void {
+    const { b, rows: full } = this.#tiles
+    b.for(0, first, full, (key) => panel(key, full))
+    panel(first, rows)
+  }
+
+  /** sum[key + j] += Σ_i left[i, key + j] * right[i] */
+  #addTransposed(
+    left: Value,
+    key: Value,
+    count: number,
+    rows: number,
+    right: Value,
+    rightStrides: HeadStrides,
+    sum: Value,
+  ): void {
+    const tiles = this.#tiles
+    const { b } = tiles
+    const at = (j: number, byte: number) => b.at(sum, j * this.#packed.time * floatBytes + byte)
+    tiles.timesRows(
+      count,
+      tiles.scoreColumns(left, key),
+      right,
+      rightStrides,
+      rows,
+      (j, byte, value, lanes) => b.store(value, at(j, byte), lanes),
+      (j, byte, lanes) => b.load(at(j, byte), lanes),
+    )
+  }
+}

@@ -1,0 +1,22 @@
+/** The hand-scheduled kernel forms, by the name that a row's lowering gives. */
+import type { FormName } from '../../ops/row.ts'
+import type { Form } from '../launchSpec.ts'
+import { attentionForm } from './attention.ts'
+import { attentionGradientForm } from './attentionGradient.ts'
+import { gatherForm, scatterAddForm } from './embedding.ts'
+import { concatForm, padForm } from './join.ts'
+import { matmulForm } from './matmulForm.ts'
+
+const forms: { readonly [N in FormName]: Form } = {
+  matmul: matmulForm,
+  gather: gatherForm,
+  scatterAdd: scatterAddForm,
+  concat: concatForm,
+  pad: padForm,
+  attention: attentionForm,
+  attentionGradient: attentionGradientForm,
+}
+
+export function formOf(name: FormName): Form {
+  return forms[name]
+}

@@ -1,0 +1,69 @@
+/** Reads a matmul node's operands as matrices and makes its one or two launches. */
+import type { Layout } from '../../ir/layout.ts'
+import type { Form } from '../launchSpec.ts'
+import { matmulKernel, MatmulPlan, packKernel, type MatmulShape } from './matmul.ts'
+
+const floatBytes = 4
+
+export const matmulForm: Form = {
+  accepts: (_, layout) => batchOf(layout) !== undefined,
+  lower: (context) => {
+    const [a, b] = context.operands.map((operand) => operand.layout)
+    const plan = new MatmulPlan(shapeOf(a!, b!), context.target)
+    const { shape } = plan
+    const key = JSON.stringify(shape)
+    const size = `${shape.batch > 1 ? `${shape.batch} x ` : ''}[${shape.m}, ${shape.k}] x [${shape.k}, ${shape.n}]`
+    const rightBytes = shape.batch * shape.k * shape.n * floatBytes
+    let right = context.read(1)
+    if (plan.packed) {
+      const storage = context.temporary(plan.packedBytes)
+      context.launch({
+        key: `pack ${key}`,
+        build: () => ({ kernel: packKernel(plan), units: plan.packUnits }),
+        buffers: [right, { storage, offset: 0, access: 'write' }],
+        label: `pack [${shape.k}, ${shape.n}]`,
+        flops: 0,
+        bytes: 2 * rightBytes,
+      })
+      right = { storage, offset: 0, access: 'read' }
+    }
+    context.launch({
+      key: `matmul ${key}`,
+      build: () => ({ kernel: matmulKernel(plan), units: plan.units }),
+      buffers: [context.read(0), right, context.write()],
+      label: `matmul ${size}`,
+      flops: 2 * shape.batch * shape.m * shape.n * shape.k,
+      bytes: rightBytes + shape.batch * shape.m * (shape.k + shape.n) * floatBytes,
+    })
+  },
+}
+
+function shapeOf(a: Layout, b: Layout): MatmulShape {
+  const batch = batchOf(a)!
+  return {
+    batch: batch.count,
+    m: a.shape.at(-2)!,
+    n: b.shape.at(-1)!,
+    k: a.shape.at(-1)!,
+    aBatch: batch.stride,
+    aRow: a.strides.at(-2)!,
+    aStep: a.strides.at(-1)!,
+    bBatch: batchOf(b)!.stride,
+    bStep: b.strides.at(-2)!,
+    bColumn: b.strides.at(-1)!,
+  }
+}
+
+/** All axes but the last two as one, or undefined where they are not equally far apart. */
+function batchOf(layout: Layout): { count: number; stride: number } | undefined {
+  let count = 1
+  let stride = 0
+  for (let axis = layout.shape.length - 3; axis >= 0; axis--) {
+    const size = layout.shape[axis]!
+    if (size === 1) continue
+    if (count === 1) stride = layout.strides[axis]!
+    else if (layout.strides[axis] !== stride * count) return undefined
+    count *= size
+  }
+  return { count, stride }
+}

@@ -1,0 +1,94 @@
+/**
+ * The micro-kernel of every matrix product: a tile of C held in registers while k runs.
+ *
+ *   C[i, j] += Σ_k A[i, k] * B[k, j]     i < rows, j < (vectors - 1) * lanes + lastLanes
+ *
+ * A is read one element at a time and copied to all lanes, so it may have any strides; B is read by vectors along j.
+ */
+import type { KernelBuilder } from '../../kernel/builder.ts'
+import type { Bound, Value } from '../../kernel/kernel.ts'
+
+export interface TileShape {
+  readonly rows: number
+  readonly vectors: number
+  /** Lanes used of the last vector. */
+  readonly lastLanes: number
+}
+
+export interface TileOperand {
+  readonly pointer: Value
+  /** A: bytes from row i to row i + 1. B: unused. */
+  readonly rowBytes: number
+  /** Bytes from k to k + 1. */
+  readonly stepBytes: number
+}
+
+/** Steps of k in one turn of the loop: enough to hide the loop's own instructions. */
+const unroll = 4
+/** A depth up to this is laid out without a loop. */
+const straightLine = 16
+
+/** How many lanes of vector v a tile uses. */
+export function lanesOf(b: KernelBuilder, shape: TileShape, v: number): number {
+  return v === shape.vectors - 1 ? shape.lastLanes : b.lanes
+}
+
+/**
+ * Emits the tile. `initial(i, v)` gives what the accumulator starts from (zero unless told); `done(i, v, sum)` receives each
+ * finished vector of C.
+ */
+export function matmulTile(
+  b: KernelBuilder,
+  shape: TileShape,
+  a: TileOperand,
+  bOperand: TileOperand,
+  depth: Bound,
+  done: (i: number, v: number, sum: Value) => void,
+  initial?: (i: number, v: number) => Value,
+): void {
+  const sums: Value[][] = []
+  for (let i = 0; i < shape.rows; i++) {
+    sums.push([])
+    for (let v = 0; v < shape.vectors; v++) sums[i]!.push(b.variable(initial ? initial(i, v) : b.constant(0)))
+  }
+  const straight = typeof depth === 'number' && depth <= straightLine
+  const aPointer = straight ? a.pointer : b.variable(a.pointer)
+  const bPointer = straight ? bOperand.pointer : b.variable(bOperand.pointer)
+
+  const steps = (count: number): void => {
+    for (let u = 0; u < count; u++) {
+      const right = Array.from({ length: shape.vectors }, (_, v) =>
+        b.load(b.at(bPointer, u * bOperand.stepBytes + v * b.lanes * 4), lanesOf(b, shape, v)),
+      )
+      for (let i = 0; i < shape.rows; i++) {
+        const left = b.broadcast(b.at(aPointer, i * a.rowBytes + u * a.stepBytes))
+        for (let v = 0; v < shape.vectors; v++) {
+          b.assign(sums[i]![v]!, b.multiplyAdd(left, right[v]!, sums[i]![v]!))
+        }
+      }
+    }
+  }
+  const advance = (count: number): void => {
+    b.assign(aPointer, b.intAdd(aPointer, count * a.stepBytes))
+    b.assign(bPointer, b.intAdd(bPointer, count * bOperand.stepBytes))
+  }
+  const loop = (turns: Bound, count: number): void => {
+    b.for(0, turns, 1, () => {
+      steps(count)
+      advance(count)
+    })
+  }
+
+  if (straight) {
+    steps(depth)
+  } else if (typeof depth === 'number') {
+    loop(Math.floor(depth / unroll), unroll)
+    steps(depth % unroll)
+  } else {
+    loop(b.op('intDivImmediate', [depth], unroll), unroll)
+    loop(b.op('intModImmediate', [depth], unroll), 1)
+  }
+  for (let i = 0; i < shape.rows; i++) {
+    for (let v = 0; v < shape.vectors; v++) done(i, v, sums[i]![v]!)
+  }
+}

@@ -1,0 +1,173 @@
+/** Groups nodes into steps: as much elementwise work and as many row reductions per pass over memory as the data allow. */
+import { sameShape, type Shape } from '../ir/node.ts'
+import { usersOf, type PlanGraph, type PlanNode } from './node.ts'
+import type { ColumnStep, Step } from './steps.ts'
+
+/** A kernel with more operands than this spends its time on addresses. */
+const mostOperands = 28
+
+interface Group {
+  space: Shape
+  nodes: PlanNode[]
+}
+
+/** The steps of a graph, in no particular order. Views, leaves and constants belong to none. */
+export function fuse(graph: PlanGraph): Step[] {
+  const columns = columnSteps(graph)
+  const claimed = new Map<PlanNode, object>()
+  for (const step of columns) for (const node of [...step.nodes, step.reduce]) claimed.set(node, step)
+  const fusion = new Fusion(claimed)
+  for (const node of graph.nodes) fusion.add(node)
+  const results = resultTest(graph, fusion)
+  const steps: Step[] = [...columns]
+  for (const group of fusion.groups()) {
+    const { space, nodes } = group
+    steps.push({ kind: 'fused', space, nodes, results: nodes.filter((node) => results(node)) })
+  }
+  for (const node of graph.nodes) if (node.op.lowering.kind === 'form') steps.push(...formSteps(node))
+  return steps
+}
+
+/** Whether a node is needed outside its group. */
+function resultTest(graph: PlanGraph, fusion: Fusion): (node: PlanNode) => boolean {
+  const users = usersOf(graph)
+  const roots = new Set([...graph.outputs.values(), ...graph.updates.values()])
+  return (node) => roots.has(node) || users.get(node)!.some((user) => fusion.unitOf(user) !== fusion.unitOf(node))
+}
+
+/** Pads and concatenations are copies into regions of their storage. */
+function formSteps(node: PlanNode): Step[] {
+  const { lowering } = node.op
+  if (lowering.kind !== 'form' || (lowering.form !== 'pad' && lowering.form !== 'concat'))
+    return [{ kind: 'form', node }]
+  return lowering.form === 'pad'
+    ? [
+        { kind: 'zero', node },
+        { kind: 'form', node },
+      ]
+    : [{ kind: 'form', node }]
+}
+
+function isLastAxisReduce(node: PlanNode): boolean {
+  return node.op.lowering.kind === 'reduce' && node.attributes['axis'] === node.shape.length - 1
+}
+
+function columnSteps(graph: PlanGraph): ColumnStep[] {
+  const users = usersOf(graph)
+  const roots = new Set([...graph.outputs.values(), ...graph.updates.values()])
+  return graph.nodes
+    .filter((node) => node.op.lowering.kind === 'reduce' && !isLastAxisReduce(node))
+    .map((reduce) => {
+      const mine = new Set<PlanNode>([reduce])
+      const space = reduce.inputs[0]!.shape
+      // From the reduction backwards: what only it needs, element by element.
+      for (const node of graph.nodes.toReversed()) {
+        if (node.id >= reduce.id || node.op.lowering.kind !== 'elementwise' || roots.has(node)) continue
+        const readers = users.get(node)!
+        if (sameShape(node.shape, space) && readers.length > 0 && readers.every((user) => mine.has(user)))
+          mine.add(node)
+      }
+      mine.delete(reduce)
+      return { kind: 'column', reduce, nodes: [...mine].toSorted((a, b) => a.id - b.id) }
+    })
+}
+
+class Fusion {
+  readonly #unit = new Map<PlanNode, object>()
+
+  constructor(claimed: ReadonlyMap<PlanNode, object>) {
+    for (const [node, unit] of claimed) this.#unit.set(node, unit)
+  }
+
+  /** The group, column step or node itself that computes a node. */
+  unitOf(node: PlanNode): object {
+    return this.#unit.get(node) ?? node
+  }
+
+  groups(): Set<Group> {
+    return new Set([...this.#unit.values()].filter((unit): unit is Group => isGroup(unit)))
+  }
+
+  add(node: PlanNode): void {
+    if (this.#unit.has(node)) return
+    const reduces = isLastAxisReduce(node)
+    if (!reduces && node.op.lowering.kind !== 'elementwise') return
+    const space = reduces ? node.inputs[0]!.shape : node.shape
+    let home: Group = { space, nodes: [node] }
+    this.#unit.set(node, home)
+    for (const input of node.inputs) {
+      const other = this.#unit.get(input)
+      if (!other || !isGroup(other) || other === home) continue
+      const merged = this.#mergedSpace(home, other)
+      if (!merged || this.#operands([home, other]) > mostOperands || this.#wouldCycle([home, other])) continue
+      home = this.#merge(home, other, merged)
+    }
+  }
+
+  #merge(a: Group, b: Group, space: Shape): Group {
+    const merged: Group = { space, nodes: [...a.nodes, ...b.nodes].toSorted((x, y) => x.id - y.id) }
+    for (const node of merged.nodes) this.#unit.set(node, merged)
+    return merged
+  }
+
+  /** The space two groups can share: equal spaces, or one group's nodes are per row of the other's. */
+  #mergedSpace(a: Group, b: Group): Shape | undefined {
+    if (sameShape(a.space, b.space)) return a.space
+    if (isRowsOf(a.space, b.space)) return b.space
+    if (isRowsOf(b.space, a.space)) return a.space
+    return undefined
+  }
+
+  #operands(groups: readonly Group[]): number {
+    const inside = new Set(groups.flatMap((group) => group.nodes))
+    const operands = new Set<PlanNode>()
+    for (const node of inside) {
+      for (const input of node.inputs) if (!inside.has(input) && !('value' in input.attributes)) operands.add(input)
+    }
+    return operands.size
+  }
+
+  /** Whether a value would leave the merged groups and come back: then neither could be computed first. */
+  #wouldCycle(groups: readonly Group[]): boolean {
+    const inside = new Set<object>(groups)
+    const earliest = Math.min(...groups.map((group) => group.nodes[0]!.id))
+    const seen = new Set<object>()
+    const pending: PlanNode[] = []
+    const visit = (node: PlanNode): void => {
+      const unit = this.unitOf(node)
+      if (seen.has(unit)) return
+      seen.add(unit)
+      const members = isGroup(unit) ? unit.nodes : isColumn(unit) ? [...unit.nodes, unit.reduce] : [node]
+      // Units that end before the merged groups begin cannot depend on them.
+      if (members.at(-1)!.id < earliest) return
+      for (const member of members) pending.push(...member.inputs)
+    }
+    for (const group of groups) {
+      for (const node of group.nodes) {
+        for (const input of node.inputs) if (!inside.has(this.unitOf(input))) visit(input)
+      }
+    }
+    for (let node = pending.pop(); node; node = pending.pop()) {
+      if (inside.has(this.unitOf(node))) return true
+      visit(node)
+    }
+    return false
+  }
+}
+
+function isGroup(unit: object): unit is Group {
+  return 'space' in unit
+}
+function isColumn(unit: object): unit is ColumnStep {
+  return 'reduce' in unit
+}
+
+/** Whether `rows` is `space` with a last axis of 1. */
+function isRowsOf(rows: Shape, space: Shape): boolean {
+  return (
+    rows.length === space.length &&
+    rows.at(-1) === 1 &&
+    space.at(-1) !== 1 &&
+    sameShape(rows.slice(0, -1), space.slice(0, -1))
+  )
+}

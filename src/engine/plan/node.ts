@@ -1,0 +1,121 @@
+/** The plan's own copy of a graph: a list of nodes in program order, rewritten pass by pass. */
+import type { Attributes, DType, Shape } from '../ir/node.ts'
+import type { OpRow, Tensor } from '../ops/row.ts'
+import type { Graph } from '../trace/trace.ts'
+
+export class PlanNode implements Tensor {
+  readonly id: number
+  readonly op: OpRow
+  readonly inputs: readonly PlanNode[]
+  readonly attributes: Attributes
+  readonly scope: string
+  readonly dtype: DType
+  readonly shape: Shape
+
+  constructor(id: number, from: Tensor, inputs: readonly PlanNode[]) {
+    this.id = id
+    this.op = from.op
+    this.inputs = inputs
+    this.attributes = from.attributes
+    this.scope = from.scope
+    this.dtype = from.dtype
+    this.shape = from.shape
+  }
+}
+
+/** Nodes in an order in which they can be computed; every node is needed by an output or an update. */
+export interface PlanGraph {
+  readonly name: string
+  readonly nodes: readonly PlanNode[]
+  readonly outputs: ReadonlyMap<string, PlanNode>
+  readonly updates: ReadonlyMap<string, PlanNode>
+}
+
+/** Copies a traced graph. Tracing order is kept: forward, then backward, then the optimizer, each temporary short-lived. */
+export function importGraph(graph: Graph): PlanGraph {
+  const roots = [...graph.outputs.values(), ...graph.updates.values()]
+  const found = new Set<Tensor>()
+  const pending = [...roots]
+  while (pending.length > 0) {
+    const node = pending.pop()!
+    if (found.has(node)) continue
+    found.add(node)
+    pending.push(...node.inputs)
+  }
+  const list = new NodeList()
+  for (const node of [...found].toSorted((a, b) => a.id - b.id)) list.add(node)
+  return list.finish(graph.name, graph.outputs, graph.updates)
+}
+
+/**
+ * Rebuilds a graph. `visit` sees each node with its rewritten inputs, in order, and returns what takes its place: undefined
+ * to keep it, or a tensor, which may be new nodes over the given inputs. What nothing needs any more is dropped.
+ */
+export function rewrite(
+  graph: PlanGraph,
+  visit: (node: PlanNode, inputs: readonly PlanNode[]) => Tensor | undefined,
+): PlanGraph {
+  const list = new NodeList()
+  for (const node of graph.nodes) {
+    const inputs = node.inputs.map((input) => list.get(input))
+    const replacement = visit(node, inputs)
+    if (replacement === undefined) list.set(node, list.make(node, inputs))
+    else list.set(node, list.add(replacement))
+  }
+  return list.finish(graph.name, graph.outputs, graph.updates)
+}
+
+class NodeList {
+  readonly #nodes: PlanNode[] = []
+  readonly #made = new Set<Tensor>()
+  readonly #map = new Map<Tensor, PlanNode>()
+
+  get(tensor: Tensor): PlanNode {
+    const node = this.#map.get(tensor)
+    if (!node) throw new Error(`plan: ${tensor.op.name} [${tensor.shape.join(', ')}] is used before it is made`)
+    return node
+  }
+
+  set(tensor: Tensor, node: PlanNode): void {
+    this.#map.set(tensor, node)
+  }
+
+  make(from: Tensor, inputs: readonly PlanNode[]): PlanNode {
+    const node = new PlanNode(this.#nodes.length, from, inputs)
+    this.#nodes.push(node)
+    this.#made.add(node)
+    return node
+  }
+
+  /** The node for a tensor; makes it and whatever it needs that is not in the list yet. */
+  add(tensor: Tensor): PlanNode {
+    if (this.#made.has(tensor)) return tensor as PlanNode
+    const known = this.#map.get(tensor)
+    if (known) return known
+    const node = this.make(
+      tensor,
+      tensor.inputs.map((input) => this.add(input)),
+    )
+    this.#map.set(tensor, node)
+    return node
+  }
+
+  finish(name: string, outputs: ReadonlyMap<string, Tensor>, updates: ReadonlyMap<string, Tensor>): PlanGraph {
+    const resolve = (map: ReadonlyMap<string, Tensor>): Map<string, PlanNode> =>
+      new Map([...map].map(([key, tensor]) => [key, this.get(tensor)]))
+    const newOutputs = resolve(outputs)
+    const newUpdates = resolve(updates)
+    const needed = new Set<PlanNode>([...newOutputs.values(), ...newUpdates.values()])
+    for (const node of this.#nodes.toReversed()) {
+      if (needed.has(node)) for (const input of node.inputs) needed.add(input)
+    }
+    return { name, nodes: this.#nodes.filter((node) => needed.has(node)), outputs: newOutputs, updates: newUpdates }
+  }
+}
+
+/** Who reads each node. */
+export function usersOf(graph: PlanGraph): Map<PlanNode, PlanNode[]> {
+  const users = new Map<PlanNode, PlanNode[]>(graph.nodes.map((node) => [node, []]))
+  for (const node of graph.nodes) for (const input of node.inputs) users.get(input)!.push(node)
+  return users
+}

@@ -1,0 +1,98 @@
+/**
+ * The compiler as a list. Read this first: a traced graph goes through `graphPasses` one after another, then through the
+ * stages of `planProgram`, and comes out as a program that a code generator can run.
+ */
+import type { KernelTarget } from '../kernel/builder.ts'
+import type { Kernel } from '../kernel/kernel.ts'
+import { graphBuffers, type Graph } from '../trace/trace.ts'
+import { allocateArena } from './allocate.ts'
+import { findBarriers, touchOf } from './barriers.ts'
+import { fuse } from './fuse.ts'
+import { insertCopies } from './layouts.ts'
+import type { BufferUse, LaunchSpec } from './launchSpec.ts'
+import { lowerSteps } from './lower.ts'
+import { importGraph, type PlanGraph } from './node.ts'
+import type { BufferReference, Launch, Program } from './program.ts'
+import { rematerialize } from './rematerialize.ts'
+import { schedule } from './schedule.ts'
+import { expandCompositions, padsToConcat, reduceLast, shareCommon, skipBroadcasts } from './simplify.ts'
+import { assignStorage, ownResults } from './storage.ts'
+
+export interface GraphPass {
+  readonly name: string
+  readonly run: (graph: PlanGraph) => PlanGraph
+}
+
+export const graphPasses: readonly GraphPass[] = [
+  { name: 'expand compositions', run: expandCompositions },
+  { name: 'share common subexpressions', run: shareCommon },
+  { name: 'pads to concatenation', run: padsToConcat },
+  { name: 'reduce the last axis', run: reduceLast },
+  { name: 'skip broadcasts', run: skipBroadcasts },
+  { name: 'share common subexpressions again', run: shareCommon },
+  { name: 'copies where layouts do not suit', run: insertCopies },
+  { name: 'own results', run: ownResults },
+  { name: 'rematerialize', run: rematerialize },
+]
+
+export interface PlanOptions {
+  /** Sees the graph after each pass: for printing, timing and snapshots. */
+  readonly onPass?: (pass: string, graph: PlanGraph, milliseconds: number) => void
+  /** Names of passes to leave out, to find the one that miscompiles. Those that later stages rely on cannot be. */
+  readonly skip?: ReadonlySet<string>
+}
+
+export function planProgram(graph: Graph, target: KernelTarget, options: PlanOptions = {}): Program {
+  let current = importGraph(graph)
+  for (const pass of graphPasses) {
+    if (options.skip?.has(pass.name)) continue
+    const start = performance.now()
+    current = pass.run(current)
+    options.onPass?.(pass.name, current, performance.now() - start)
+  }
+  const steps = schedule(current, fuse(current))
+  const specs = lowerSteps(steps, assignStorage(current, steps), target)
+  return assemble(graph, specs)
+}
+
+/** Builds each distinct kernel once and gives every buffer its place. */
+function assemble(graph: Graph, specs: readonly LaunchSpec[]): Program {
+  const arena = allocateArena(specs)
+  const barriers = findBarriers(
+    specs.map((spec) => spec.buffers.map((use) => touchOf(use, arena.offsets.get(use.storage)))),
+  )
+  const kernels: Kernel[] = []
+  const built = new Map<string, { index: number; units: number }>()
+  const place = (use: BufferUse): BufferReference =>
+    use.storage.name === undefined
+      ? { space: 'arena', offset: arena.offsets.get(use.storage)! + use.offset }
+      : { space: 'persistent', name: use.storage.name, offset: use.offset }
+  const launches = specs.map((spec, k): Launch => {
+    let entry = built.get(spec.key)
+    if (!entry) {
+      const { kernel, units } = spec.build()
+      entry = { index: kernels.length, units }
+      built.set(spec.key, entry)
+      kernels.push(kernel)
+    }
+    const { label, flops, bytes } = spec
+    return {
+      kernel: entry.index,
+      units: entry.units,
+      buffers: spec.buffers.map(place),
+      barrier: barriers[k]!,
+      label,
+      flops,
+      bytes,
+    }
+  })
+  return {
+    name: graph.name,
+    kernels,
+    launches,
+    persistent: graphBuffers(graph).map(({ buffer, dtype, shape }) => ({ name: buffer, dtype, shape })),
+    arenaBytes: arena.bytes,
+    scratchBytes: Math.max(0, ...kernels.map((kernel) => kernel.scratchBytes)),
+    flops: launches.reduce((sum, launch) => sum + launch.flops, 0),
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * Computes cheap values again instead of storing them: an elementwise node that reads at most one full-size tensor costs a
+ * reader no more memory traffic than reading its stored value would. So a normalised activation is recomputed from x, mean
+ * and deviation in the backward pass, and dropout masks are never stored.
+ */
+import { sizeOf } from '../ir/node.ts'
+import { PlanNode, usersOf, type PlanGraph } from './node.ts'
+
+const cheap = 4
+
+export function rematerialize(graph: PlanGraph): PlanGraph {
+  const users = usersOf(graph)
+  const results = new Set([...graph.outputs.values(), ...graph.updates.values()])
+  const inputsOf = new Map<PlanNode, PlanNode[]>(graph.nodes.map((node) => [node, [...node.inputs]]))
+  const nodes: PlanNode[] = []
+  // Users first, so that a copied reader makes its own inputs' readers more.
+  for (const node of graph.nodes.toReversed()) {
+    const readers = users.get(node)!.filter((user) => user.op.lowering.kind !== 'leaf')
+    if (readers.length < 2 || results.has(node) || !isCheap(node) || readers.some((user) => !fuses(user))) {
+      nodes.push(node)
+      continue
+    }
+    for (const reader of readers) {
+      const copy = new PlanNode(node.id, node, node.inputs)
+      inputsOf.set(copy, [...node.inputs])
+      nodes.push(copy)
+      const own = inputsOf.get(reader)!
+      for (const [k, input] of own.entries()) if (input === node) own[k] = copy
+      for (const input of node.inputs) users.get(input)!.push(copy)
+    }
+    for (const input of node.inputs) {
+      users.set(
+        input,
+        users.get(input)!.filter((user) => user !== node),
+      )
+    }
+  }
+  return rebuild(graph, nodes.toReversed(), inputsOf)
+}
+
+function fuses(node: PlanNode): boolean {
+  return node.op.lowering.kind === 'elementwise' || node.op.lowering.kind === 'reduce'
+}
+
+function isCheap(node: PlanNode): boolean {
+  const { lowering } = node.op
+  if (lowering.kind !== 'elementwise') return false
+  const size = sizeOf(node.shape)
+  const full = node.inputs.filter((input) => sizeOf(input.shape) === size && size > 1)
+  return full.length === 0 ? size > 1 : full.length === 1 && lowering.cost <= cheap
+}
+
+function rebuild(
+  graph: PlanGraph,
+  order: readonly PlanNode[],
+  inputsOf: ReadonlyMap<PlanNode, readonly PlanNode[]>,
+): PlanGraph {
+  const made = new Map<PlanNode, PlanNode>()
+  const nodes = order.map((node, id) => {
+    const copy = new PlanNode(
+      id,
+      node,
+      inputsOf.get(node)!.map((input) => made.get(input)!),
+    )
+    made.set(node, copy)
+    return copy
+  })
+  const moved = (map: ReadonlyMap<string, PlanNode>): Map<string, PlanNode> =>
+    new Map([...map].map(([name, node]) => [name, made.get(node)!]))
+  return { name: graph.name, nodes, outputs: moved(graph.outputs), updates: moved(graph.updates) }
+}

@@ -1,0 +1,41 @@
+/** Puts the steps in an order in which they can run, as close to the order of the program as dependencies allow. */
+import { resolve } from './layouts.ts'
+import type { PlanGraph, PlanNode } from './node.ts'
+import { nodesOf, operandsOf, type Step } from './steps.ts'
+
+export function schedule(graph: PlanGraph, steps: readonly Step[]): Step[] {
+  const makers = new Map<PlanNode, Step[]>()
+  for (const step of steps) {
+    for (const node of nodesOf(step)) makers.set(node, [...(makers.get(node) ?? []), step])
+  }
+  const waitsFor = new Map<Step, Set<Step>>()
+  for (const step of steps) {
+    const before = new Set(operandsOf(step).flatMap((operand) => makers.get(resolve(operand).base) ?? []))
+    // The background of a pad comes before what is copied onto it.
+    if (step.kind === 'form') for (const other of makers.get(step.node)!) if (other.kind === 'zero') before.add(other)
+    before.delete(step)
+    waitsFor.set(step, before)
+  }
+  const order: Step[] = []
+  const done = new Set<Step>()
+  const active = new Set<Step>()
+  const visit = (step: Step): void => {
+    if (done.has(step)) return
+    if (active.has(step))
+      throw new Error(`plan ${graph.name}: the step of ${nodesOf(step)[0]!.op.name} waits for itself`)
+    active.add(step)
+    for (const before of [...waitsFor.get(step)!].toSorted(byPlace)) visit(before)
+    done.add(step)
+    order.push(step)
+  }
+  for (const step of steps.toSorted(byPlace)) visit(step)
+  return order
+}
+
+/** A step's place in the program is that of its last node. */
+function byPlace(a: Step, b: Step): number {
+  return place(a) - place(b)
+}
+function place(step: Step): number {
+  return Math.max(...nodesOf(step).map((node) => node.id))
+}

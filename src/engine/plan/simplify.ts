@@ -1,0 +1,119 @@
+/** Rewrites on the graph before fusion: compositions are expanded, repetition removed, detours through views cut short. */
+import { sameShape } from '../ir/node.ts'
+import type { OpRow, Tensor } from '../ops/row.ts'
+import { add } from '../ops/elementwise.ts'
+import { concat, padRow } from '../ops/join.ts'
+import { reshape } from '../ops/movement.ts'
+import { broadcastShapes } from '../ops/shape.ts'
+import { createTensor } from '../ops/create.ts'
+import { rewrite, usersOf, type PlanGraph, type PlanNode } from './node.ts'
+
+/** Replaces composed ops by simpler ones until none is left. */
+export function expandCompositions(graph: PlanGraph): PlanGraph {
+  let current = graph
+  while (current.nodes.some((node) => node.op.lowering.kind === 'compose')) {
+    current = rewrite(current, (node, inputs) => {
+      const { lowering } = node.op
+      return lowering.kind === 'compose' ? inScope(node, lowering.compose(inputs, node.attributes), inputs) : undefined
+    })
+  }
+  return current
+}
+
+/** Gives the nodes of an expansion the scope of what they replace. */
+function inScope(node: PlanNode, made: Tensor, inputs: readonly PlanNode[]): Tensor {
+  const known = new Map<Tensor, Tensor>(inputs.map((input) => [input, input]))
+  const visit = (tensor: Tensor): Tensor => {
+    const done = known.get(tensor)
+    if (done) return done
+    const copy = { ...tensor, scope: node.scope, inputs: tensor.inputs.map(visit) }
+    known.set(tensor, copy)
+    return copy
+  }
+  return visit(made)
+}
+
+/** One node for equal ops on equal inputs. */
+export function shareCommon(graph: PlanGraph): PlanGraph {
+  const known = new Map<string, PlanNode>()
+  return rewrite(graph, (node, inputs) => {
+    const key = JSON.stringify([node.op.name, inputs.map((input) => input.id), node.attributes, node.shape])
+    const twin = known.get(key)
+    if (twin) return twin
+    const kept = inputs.every((input, k) => input === node.inputs[k]) ? node : { ...node, inputs }
+    known.set(key, kept as PlanNode)
+    return undefined
+  })
+}
+
+/** A reduction whose later axes are all of size 1 is one over the last axis; one over a single element is none. */
+export function reduceLast(graph: PlanGraph): PlanGraph {
+  return rewrite(graph, (node, inputs) => {
+    if (node.op.lowering.kind !== 'reduce') return undefined
+    const axis = node.attributes['axis'] as number
+    const shape = inputs[0]!.shape
+    if (shape[axis] === 1) return inputs[0]
+    if (axis === shape.length - 1) return undefined
+    if (shape.slice(axis + 1).some((size) => size > 1)) return undefined
+    const flat = reshape(inputs[0]!, shape.slice(0, axis + 1))
+    return reshape(createTensor(node.op, [flat], { ...node.attributes, axis }), node.shape)
+  })
+}
+
+/** Elementwise ops broadcast by themselves: a broadcast before one is skipped where its shape comes out the same. */
+export function skipBroadcasts(graph: PlanGraph): PlanGraph {
+  return rewrite(graph, (node, inputs) => {
+    if (node.op.lowering.kind !== 'elementwise' || inputs.length === 0) return undefined
+    let current = inputs.slice()
+    for (const [k, input] of inputs.entries()) {
+      if (input.op.lowering.kind !== 'view' || input.op.name !== 'broadcastTo') continue
+      const candidate = current.with(k, input.inputs[0]!)
+      const shape = broadcastShapes(
+        node.op.name,
+        candidate.map((x) => x.shape),
+      )
+      if (sameShape(shape, node.shape)) current = candidate
+    }
+    return current.every((input, k) => input === inputs[k]) ? undefined : { ...node, inputs: current }
+  })
+}
+
+/** A sum of pads that together cover an axis is a concatenation: the gradient of cutting a tensor in pieces. */
+export function padsToConcat(graph: PlanGraph): PlanGraph {
+  const users = usersOf(graph)
+  const isAdd = (node: Tensor): boolean => node.op === addRow
+  return rewrite(graph, (node, inputs) => {
+    if (!isAdd(node) || users.get(node)!.some(isAdd)) return undefined
+    const pieces = padsUnder(inputs)
+    if (!pieces || pieces.length < 2) return undefined
+    const axis = pieces[0]!.attributes['axis'] as number
+    const ordered = pieces.toSorted((a, b) => before(a) - before(b))
+    let at = 0
+    for (const piece of ordered) {
+      if (piece.attributes['axis'] !== axis || before(piece) !== at) return undefined
+      at += piece.inputs[0]!.shape[axis]!
+    }
+    if (at !== node.shape[axis]) return undefined
+    return concat(
+      ordered.map((piece) => piece.inputs[0]!),
+      axis,
+    )
+  })
+}
+
+const addRow: OpRow = add(0, 0).op
+const before = (pad: Tensor): number => pad.attributes['before'] as number
+
+/** The pads that a tree of additions sums, or undefined where it sums anything else. */
+function padsUnder(tensors: readonly Tensor[]): Tensor[] | undefined {
+  const pads: Tensor[] = []
+  for (const tensor of tensors) {
+    if (tensor.op === padRow) pads.push(tensor)
+    else if (tensor.op === addRow) {
+      const inner = padsUnder(tensor.inputs)
+      if (!inner) return undefined
+      pads.push(...inner)
+    } else return undefined
+  }
+  return pads
+}

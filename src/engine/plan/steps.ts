@@ -1,0 +1,60 @@
+/** What a step of the plan is, between the graph and its kernels. */
+import type { Shape } from '../ir/node.ts'
+import type { PlanNode } from './node.ts'
+
+/**
+ * Elementwise ops and reductions over the last axis, computed together row by row. `space` is the shape they share; a
+ * node is either full (the space) or per row (the space with a last axis of 1).
+ */
+export interface FusedStep {
+  readonly kind: 'fused'
+  readonly space: Shape
+  readonly nodes: readonly PlanNode[]
+  /** Those of `nodes` that others need. */
+  readonly results: readonly PlanNode[]
+}
+
+/** A reduction over an axis that is not the last, with the elementwise ops that only it needs. */
+export interface ColumnStep {
+  readonly kind: 'column'
+  readonly reduce: PlanNode
+  /** In order, the reduction's input last; empty if that is in memory already. */
+  readonly nodes: readonly PlanNode[]
+}
+
+/** A hand-scheduled form. */
+export interface FormStep {
+  readonly kind: 'form'
+  readonly node: PlanNode
+}
+
+/** Fills a node's whole storage with zeros: the background of a pad. */
+export interface ZeroStep {
+  readonly kind: 'zero'
+  readonly node: PlanNode
+}
+
+export type Step = FusedStep | ColumnStep | FormStep | ZeroStep
+
+/** The nodes whose values a step brings into memory. */
+export function resultsOf(step: Step): readonly PlanNode[] {
+  if (step.kind === 'fused') return step.results
+  if (step.kind === 'column') return [step.reduce]
+  return [step.node]
+}
+
+/** The nodes that a step computes. */
+export function nodesOf(step: Step): readonly PlanNode[] {
+  if (step.kind === 'fused') return step.nodes
+  if (step.kind === 'column') return [...step.nodes, step.reduce]
+  return [step.node]
+}
+
+/** The nodes of other steps (views and leaves among them) that a step reads. */
+export function operandsOf(step: Step): readonly PlanNode[] {
+  if (step.kind === 'zero') return []
+  const inside = new Set(nodesOf(step))
+  const operands = new Set<PlanNode>()
+  for (const node of inside) for (const input of node.inputs) if (!inside.has(input)) operands.add(input)
+  return [...operands]
+}

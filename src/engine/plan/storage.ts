@@ -1,0 +1,143 @@
+/** Decides which storage each node's value lives in: a named buffer, another node's storage, or a temporary of its own. */
+import { contiguous } from '../ir/layout.ts'
+import { sizeOf, sameShape } from '../ir/node.ts'
+import { inputRow, stateRow } from '../ops/leaf.ts'
+import { bufferName } from '../trace/trace.ts'
+import { elementwiseCopy } from './copy.ts'
+import { resolve } from './layouts.ts'
+import type { Storage } from './launchSpec.ts'
+import { rewrite, type PlanGraph, type PlanNode } from './node.ts'
+import { operandsOf, resultsOf, type Step } from './steps.ts'
+
+const bytesPerElement = 4
+
+/** Gives each output and update a node of its own, so that its storage can be the named buffer. */
+export function ownResults(graph: PlanGraph): PlanGraph {
+  const taken = new Set<PlanNode>()
+  const marked = rewrite(graph, () => undefined)
+  const own = (node: PlanNode): PlanNode => {
+    const { kind } = node.op.lowering
+    if (kind !== 'view' && kind !== 'leaf' && !taken.has(node)) {
+      taken.add(node)
+      return node
+    }
+    return elementwiseCopy(node) as PlanNode
+  }
+  const owned = (map: ReadonlyMap<string, PlanNode>): Map<string, PlanNode> =>
+    new Map([...map].map(([name, node]) => [name, own(node)]))
+  const outputs = owned(marked.outputs)
+  const updates = owned(marked.updates)
+  const copies = [...outputs.values(), ...updates.values()].filter((node) => !marked.nodes.includes(node))
+  return rewrite({ ...marked, nodes: [...marked.nodes, ...copies], outputs, updates }, () => undefined)
+}
+
+export interface StoragePlan {
+  of(node: PlanNode): Storage
+  /** Results that could not be written to their named buffer at once, because its old value was still to be read. */
+  readonly late: readonly { readonly node: PlanNode; readonly to: Storage }[]
+}
+
+export function assignStorage(graph: PlanGraph, steps: readonly Step[]): StoragePlan {
+  const storages = new Map<PlanNode, Storage>()
+  const named = (name: string, node: PlanNode): Storage => ({ name, bytes: bytesOf(node) })
+  for (const node of graph.nodes) {
+    const name = node.attributes['name'] as string
+    if (node.op === stateRow) storages.set(node, named(name, node))
+    else if (node.op === inputRow) storages.set(node, named(bufferName(graph.name, name), node))
+  }
+  for (const [name, node] of graph.outputs) storages.set(node, named(bufferName(graph.name, name), node))
+  const late: { node: PlanNode; to: Storage }[] = []
+  const readers = readersOf(steps)
+  for (const [name, node] of graph.updates) {
+    const state = graph.nodes.find((leaf) => leaf.op === stateRow && leaf.attributes['name'] === name)
+    const to = state ? storages.get(state)! : named(name, node)
+    if (!state || mayOverwrite(state, node, steps, readers)) storages.set(node, to)
+    else late.push({ node, to })
+  }
+  shareScattered(storages, steps, readers, graph)
+  const of = (node: PlanNode): Storage => {
+    let storage = storages.get(node)
+    if (!storage) {
+      storage = { bytes: bytesOf(node) }
+      storages.set(node, storage)
+    }
+    return storage
+  }
+  return { of, late }
+}
+
+function bytesOf(node: PlanNode): number {
+  return sizeOf(node.shape) * bytesPerElement
+}
+
+/** For each stored node, the indices of the steps that read it. */
+function readersOf(steps: readonly Step[]): Map<PlanNode, number[]> {
+  const readers = new Map<PlanNode, number[]>()
+  for (const [index, step] of steps.entries()) {
+    for (const operand of operandsOf(step)) {
+      const { base } = resolve(operand)
+      readers.set(base, [...(readers.get(base) ?? []), index])
+    }
+  }
+  return readers
+}
+
+function makerOf(node: PlanNode, steps: readonly Step[]): number {
+  return steps.findLastIndex((step) => resultsOf(step).includes(node))
+}
+
+/**
+ * A new value may be written over the old one if nobody reads the old one later, and the writing step itself, if it reads
+ * it, does so element by element at the same place.
+ */
+function mayOverwrite(
+  state: PlanNode,
+  node: PlanNode,
+  steps: readonly Step[],
+  readers: ReadonlyMap<PlanNode, readonly number[]>,
+): boolean {
+  const maker = makerOf(node, steps)
+  const reads = readers.get(state) ?? []
+  if (reads.some((index) => index > maker)) return false
+  if (!reads.includes(maker)) return true
+  const step = steps[maker]!
+  if (step.kind === 'form') return step.node.inputs[0] === state && isScatter(step.node)
+  return (
+    step.kind === 'fused' &&
+    sameShape(step.space, node.shape) &&
+    operandsOf(step).every((operand) => resolve(operand).base !== state || isWhole(operand, state))
+  )
+}
+
+function isWhole(operand: PlanNode, state: PlanNode): boolean {
+  const { layout } = resolve(operand)
+  const dense = contiguous(state.shape)
+  return layout.offset === 0 && sameShape(layout.shape, state.shape) && layout.strides.join() === dense.strides.join()
+}
+
+function isScatter(node: PlanNode): boolean {
+  return node.op.lowering.kind === 'form' && node.op.lowering.form === 'scatterAdd'
+}
+
+/** A scattered sum takes over its base's storage where nobody else needs the base. */
+function shareScattered(
+  storages: Map<PlanNode, Storage>,
+  steps: readonly Step[],
+  readers: ReadonlyMap<PlanNode, readonly number[]>,
+  graph: PlanGraph,
+): void {
+  const roots = new Set([...graph.outputs.values(), ...graph.updates.values()])
+  for (const [index, step] of steps.entries()) {
+    if (step.kind !== 'form' || !isScatter(step.node)) continue
+    const base = step.node.inputs[0]!
+    const isTemporary =
+      !storages.has(base) &&
+      !storages.has(step.node) &&
+      base.op.lowering.kind !== 'view' &&
+      base.op.lowering.kind !== 'leaf'
+    if (!isTemporary || roots.has(base) || readers.get(base)!.some((reader) => reader > index)) continue
+    const storage = { bytes: bytesOf(base) }
+    storages.set(base, storage)
+    storages.set(step.node, storage)
+  }
+}

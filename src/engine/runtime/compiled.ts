@@ -1,0 +1,54 @@
+/** A backend that compiles: the plan makes the program, a machine runs it. */
+import type { DType, Shape } from '../ir/node.ts'
+import { planProgram } from '../plan/passes.ts'
+import type { Program } from '../plan/program.ts'
+import type { Graph } from '../trace/trace.ts'
+import type { Backend, BackendName, Executable, Machine, NumberArray } from './backend.ts'
+
+export interface CompiledExecutable extends Executable {
+  readonly program: Program
+  /** The generated code of kernel k, for people. */
+  listing(kernel: number): string
+}
+
+export class CompiledBackend implements Backend {
+  readonly name: BackendName
+  readonly description: string
+  readonly threads: number
+  readonly #machine: Machine
+
+  constructor(machine: Machine) {
+    this.name = machine.name
+    this.description = machine.description
+    this.threads = machine.threads
+    this.#machine = machine
+  }
+
+  compile(graph: Graph): CompiledExecutable {
+    const start = performance.now()
+    const program = planProgram(graph, this.#machine.target)
+    const loaded = this.#machine.load(program)
+    return {
+      program,
+      report: {
+        arenaBytes: program.arenaBytes,
+        flops: program.flops,
+        launches: program.launches.length,
+        kernels: program.kernels.length,
+        codeBytes: loaded.codeBytes,
+        compileMilliseconds: performance.now() - start,
+      },
+      run: () => loaded.run(),
+      profile: () => loaded.profile(),
+      listing: (kernel) => loaded.listing(kernel),
+    }
+  }
+
+  buffer(name: string, dtype: DType, shape: Shape): NumberArray {
+    return this.#machine.buffer(name, dtype, shape)
+  }
+
+  dispose(): void {
+    this.#machine.dispose()
+  }
+}
