@@ -1,7 +1,7 @@
 /** Rewrites on the graph before fusion: compositions are expanded, repetition removed, detours through views cut short. */
 import { sameShape } from '../ir/node.ts'
-import type { OpRow, Tensor } from '../ops/row.ts'
-import { add } from '../ops/elementwise.ts'
+import type { Tensor } from '../ops/row.ts'
+import { addRow } from '../ops/elementwise.ts'
 import { concat, padRow } from '../ops/join.ts'
 import { reshape } from '../ops/movement.ts'
 import { broadcastShapes } from '../ops/shape.ts'
@@ -81,7 +81,6 @@ export function skipBroadcasts(graph: PlanGraph): PlanGraph {
 /** A sum of pads that together cover an axis is a concatenation: the gradient of cutting a tensor in pieces. */
 export function padsToConcat(graph: PlanGraph): PlanGraph {
   const users = usersOf(graph)
-  const isAdd = (node: Tensor): boolean => node.op === addRow
   return rewrite(graph, (node, inputs) => {
     if (!isAdd(node) || users.get(node)!.some(isAdd)) return undefined
     const pieces = padsUnder(inputs)
@@ -101,7 +100,7 @@ export function padsToConcat(graph: PlanGraph): PlanGraph {
   })
 }
 
-const addRow: OpRow = add(0, 0).op
+const isAdd = (node: Tensor): boolean => node.op === addRow
 const before = (pad: Tensor): number => pad.attributes['before'] as number
 
 /** The pads that a tree of additions sums, or undefined where it sums anything else. */

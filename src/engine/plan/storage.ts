@@ -39,7 +39,6 @@ export interface StoragePlan {
 
 export function assignStorage(graph: PlanGraph, steps: readonly Step[]): StoragePlan {
   const storages = new Map<PlanNode, Storage>()
-  const named = (name: string, node: PlanNode): Storage => ({ name, bytes: bytesOf(node) })
   for (const node of graph.nodes) {
     const name = node.attributes['name'] as string
     if (node.op === stateRow) storages.set(node, named(name, node))
@@ -64,6 +63,10 @@ export function assignStorage(graph: PlanGraph, steps: readonly Step[]): Storage
     return storage
   }
   return { of, late }
+}
+
+function named(name: string, node: PlanNode): Storage {
+  return { name, bytes: bytesOf(node) }
 }
 
 function bytesOf(node: PlanNode): number {
