@@ -159,6 +159,20 @@ describe('loss', () => {
     expect(forward(tiny, parameters, ids, both, B, T, 'float64').loss).toBeCloseTo(mean, 14)
   })
 
+  it('stays finite where scores and logits are far beyond what exp can hold', () => {
+    const parameters = scattered(tiny, 8)
+    for (const name of ['h.0.attn.c_attn.weight', 'wte.weight']) {
+      const values = parameters.get(name)!
+      for (let i = 0; i < values.length; i++) values[i] = values[i]! * 1e3
+    }
+    const { ids, targets, B, T } = batch
+    const { loss, logits, gradients } = lossAndGradients(tiny, parameters, ids, targets, B, T, 'float64')
+    expect(Math.max(...logits)).toBeGreaterThan(710) // ln of the largest float64
+    expect(Number.isFinite(loss)).toBe(true)
+    for (const [name, gradient] of gradients)
+      expect(Number.isFinite(globalNorm(new Map([[name, gradient]]))), name).toBe(true)
+  })
+
   it('sees no later token', () => {
     const parameters = scattered(tiny, 6)
     const logits = (ids: number[]): Numbers => forward(tiny, parameters, ids, batch.targets, 2, 5, 'float64').logits
