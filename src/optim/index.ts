@@ -1,4 +1,12 @@
-/** Decay policies, the ledger, schedules and parameter groups. */
+/** AdamW, decay policies, the ledger, schedules and parameter groups. */
+export {
+  adamw,
+  momentNames,
+  type AdamwOptions,
+  type Optimizer,
+  type OptimizerState,
+  type ParameterUpdate,
+} from './adamw.ts'
 export {
   decide,
   decideAll,
