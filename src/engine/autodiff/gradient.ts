@@ -24,7 +24,7 @@ export function gradient(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
     throw new Error(`gradient: the loss is ${describeType(loss)}; it must be f32[]: take its sum or mean`)
   }
   const path = nodesBetween(loss, wrt)
-  const contributions = new Map<Tensor, Contribution[]>([[loss, [constant(1)]]])
+  const contributions = new Map<Tensor, Contribution[]>([[loss, [atScope('gradient', () => constant(1))]]])
   const gradients = new Map<Tensor, Tensor>()
   for (const node of [...path].toReversed()) {
     const parts = contributions.get(node)

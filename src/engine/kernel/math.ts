@@ -3,8 +3,9 @@
  *
  * The coefficients of exp, log, tanh, sin and cos are those of the Cephes library (S. L. Moshier, single precision:
  * expf.c, logf.c, tanhf.c, sinf.c); those of erf are N. Juffa's (erff, https://stackoverflow.com/a/35148199, BSD
- * 2-clause). The errors given are the largest that `math.test.ts` finds, in units in the last place (ulp) of the f32
- * result, over a dense sweep of the stated range.
+ * 2-clause). Largest errors found in sweeps of 2^18 arguments over the whole useful range (`math.test.ts`), in units in
+ * the last place of the f32 result: exp 1.0, log 0.8, tanh 1.3, sigmoid 2.2, erf 1.1; sin and cos, absolute and for
+ * |x| <= 1e4: 9e-8.
  */
 import type { KernelBuilder } from './builder.ts'
 import type { Value } from './kernel.ts'
