@@ -1,0 +1,160 @@
+/** From what the user names as data to tokens for training and validation. */
+import { createHash } from 'node:crypto'
+import { extname } from 'node:path'
+import type { CorpusRecord } from '../records/index.ts'
+import { BUILT_IN_NAMES, joinDocuments, readBuiltIn, splitDocuments } from './builtin.ts'
+import { byteTokenizer } from './byteTokenizer.ts'
+import { charactersOf } from './charTokenizer.ts'
+import { checkLength } from './batches.ts'
+import { checkIds } from './checkIds.ts'
+import { DataError } from './dataError.ts'
+import { decodeText, readText, readTextFolder, statPath } from './textFiles.ts'
+import { hasTokenFiles, readTokenFiles } from './tokenFiles.ts'
+import type { Tokenizer, Tokens } from './tokenizer.ts'
+import { tokenizerFromDescription, tokenizerName, type TokenizerName } from './tokenizers.ts'
+
+export interface Corpus {
+  readonly train: Tokens
+  readonly validation: Tokens
+  readonly tokenizer: Tokenizer
+  /** As the user named it. */
+  readonly name: string
+  /** SHA-256 over the numbers of tokens and the tokens, in hexadecimal. */
+  readonly hash: string
+  /** One line for people. */
+  readonly description: string
+}
+
+export interface CorpusRequest {
+  /** A built-in name, a text file, a folder of text files, or a folder with train.bin and val.bin. */
+  readonly data: string
+  /** One of TOKENIZER_NAMES. */
+  readonly tokenizer: string
+  /** Share of the text, from its end, that is kept for validation: above 0, below 1; default 0.1. .bin pairs are split already. */
+  readonly validationShare?: number
+}
+
+/**
+ * Reads, splits and tokenizes a corpus. The character vocabulary is that of the whole text, validation included, as in
+ * nanoGPT. A built-in name wins over a file of the same name; write `./name` for the file.
+ * Throws DataError.
+ */
+export async function loadCorpus({ data, tokenizer, validationShare = 0.1 }: CorpusRequest): Promise<Corpus> {
+  const wanted = tokenizerName(tokenizer)
+  if (!(validationShare > 0 && validationShare < 1)) {
+    throw new DataError(
+      `The validation share is ${validationShare}; it must be above 0 and below 1.`,
+      'Use 0.1 to keep a tenth of the text for validation.',
+    )
+  }
+  const source =
+    (await builtInSource(data, wanted, validationShare)) ?? (await pathSource(data, wanted, validationShare))
+  const { train, validation, tokenizer: used, what } = source
+  const shorter = Math.min(train.length, validation.length)
+  if (shorter < 2) {
+    throw new DataError(
+      `${data} is too short: ${train.length} tokens to train on and ${validation.length} for validation.`,
+      'Give more text; a model learns from thousands of tokens at least.',
+    )
+  }
+  checkIds(train, used.vocab, `${data}, training tokens`)
+  checkIds(validation, used.vocab, `${data}, validation tokens`)
+  return {
+    train,
+    validation,
+    tokenizer: used,
+    name: data,
+    hash: hashTokens(train, validation),
+    description:
+      `${what}: ${grouped(train.length)} training and ${grouped(validation.length)} validation tokens, ` +
+      `${used.name} vocabulary of ${grouped(used.vocab)}`,
+  }
+}
+
+/** What is saved of a corpus, to know it again on resume. */
+export function corpusRecordOf({ name, hash, train, validation }: Corpus): CorpusRecord {
+  return { name, hash, trainTokens: train.length, validationTokens: validation.length }
+}
+
+/**
+ * Throws DataError when the corpus cannot feed a model: fewer than context + 1 training tokens, or an id outside the
+ * model's vocabulary.
+ */
+export function checkCorpusFits(corpus: Corpus, { context, vocab }: { context: number; vocab: number }): void {
+  checkLength(corpus.train, context, `The training part of ${corpus.name}`)
+  if (corpus.tokenizer.vocab <= vocab) return
+  checkIds(corpus.train, vocab, `${corpus.name}, training tokens`)
+  checkIds(corpus.validation, vocab, `${corpus.name}, validation tokens`)
+}
+
+interface Source {
+  readonly train: Tokens
+  readonly validation: Tokens
+  readonly tokenizer: Tokenizer
+  /** The beginning of the description. */
+  readonly what: string
+}
+
+async function builtInSource(data: string, name: TokenizerName, share: number): Promise<Source | undefined> {
+  const corpus = readBuiltIn(data)
+  if (corpus === undefined) return undefined
+  const { train, validation } = splitDocuments(corpus.documents, share)
+  const tokenizer = await tokenizerFor(name, () => joinDocuments(corpus.documents))
+  const what = `${corpus.title}, ${corpus.documents.length} ${corpus.unit}`
+  return { train: tokenizer.encode(train), validation: tokenizer.encode(validation), tokenizer, what }
+}
+
+async function pathSource(data: string, name: TokenizerName, share: number): Promise<Source> {
+  const { isFolder } = statOrSuggest(data)
+  if (isFolder && hasTokenFiles(data))
+    return { ...(await readTokenFiles(data, name)), what: `${data}, train.bin and val.bin` }
+  if (!isFolder && extname(data) === '.bin') {
+    throw new DataError(`${data} is one token file.`, 'Give the folder that holds train.bin and val.bin.')
+  }
+  const { bytes, files } = isFolder ? readTextFolder(data) : { bytes: readText(data), files: 1 }
+  const what = isFolder ? `${data}, ${files} text file${files === 1 ? '' : 's'}` : data
+  if (name === 'byte') {
+    const cut = Math.floor(bytes.length * (1 - share))
+    const train = new Uint16Array(bytes.subarray(0, cut))
+    const validation = new Uint16Array(bytes.subarray(cut))
+    return { train, validation, tokenizer: byteTokenizer, what }
+  }
+  const text = decodeText(bytes, data)
+  const cut = cutBetweenCharacters(text, text.length * (1 - share))
+  const tokenizer = await tokenizerFor(name, () => text)
+  return { train: tokenizer.encode(text.slice(0, cut)), validation: tokenizer.encode(text.slice(cut)), tokenizer, what }
+}
+
+function statOrSuggest(data: string): { isFolder: boolean } {
+  try {
+    return statPath(data)
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error
+    throw new DataError(error.message, `${error.hint} The built-in corpora are: ${BUILT_IN_NAMES.join(', ')}.`)
+  }
+}
+
+function tokenizerFor(name: TokenizerName, text: () => string): Promise<Tokenizer> {
+  return tokenizerFromDescription(name === 'char' ? { name, characters: charactersOf(text()) } : { name })
+}
+
+/** The place at or before `at`, in UTF-16 units, that does not tear a surrogate pair. */
+function cutBetweenCharacters(text: string, at: number): number {
+  const cut = Math.floor(at)
+  const codePoint = cut > 0 ? text.codePointAt(cut - 1) : undefined
+  return codePoint !== undefined && codePoint > 0xffff ? cut - 1 : cut
+}
+
+function hashTokens(...splits: readonly Tokens[]): string {
+  const hash = createHash('sha256')
+  for (const tokens of splits) {
+    hash.update(`${tokens.length}\n`)
+    hash.update(tokens)
+  }
+  return hash.digest('hex')
+}
+
+/** 1003854 as 1,003,854. */
+function grouped(count: number): string {
+  return count.toLocaleString('en-US')
+}

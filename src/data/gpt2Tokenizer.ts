@@ -1,0 +1,53 @@
+import { checkIds } from './checkIds.ts'
+import type { Tokenizer } from './tokenizer.ts'
+
+const VOCAB = 50_257
+/** The last id; its text stands between documents in GPT-2's training data. */
+const END_OF_TEXT = '<|endoftext|>'
+
+let loading: Promise<Tokenizer> | undefined
+
+/**
+ * GPT-2's byte pair encoding (50,257 ids). Special tokens written out in a text are encoded as the plain characters
+ * that they are. The tables are some megabytes, so they are imported at the first call.
+ */
+export function gpt2Tokenizer(): Promise<Tokenizer> {
+  loading ??= load()
+  return loading
+}
+
+async function load(): Promise<Tokenizer> {
+  const { encodeGenerator } = await import('gpt-tokenizer/encoding/r50k_base')
+  const { default: ranks } = await import('gpt-tokenizer/bpeRanks/r50k_base')
+  const plain = { disallowedSpecial: new Set<string>() }
+  const encoder = new TextEncoder()
+  const bytesOf = (id: number): Uint8Array => {
+    const value = id === VOCAB - 1 ? END_OF_TEXT : ranks[id]!
+    return typeof value === 'string' ? encoder.encode(value) : Uint8Array.from(value)
+  }
+  return {
+    name: 'gpt2',
+    vocab: VOCAB,
+    encode(text) {
+      // The package's `encode` spreads each piece into a call, which overflows the stack on long runs of one kind.
+      let out = new Uint16Array(Math.ceil(text.length / 3) + 16)
+      let length = 0
+      for (const piece of encodeGenerator(text, plain)) {
+        if (length + piece.length > out.length) {
+          const grown = new Uint16Array(2 * (length + piece.length))
+          grown.set(out)
+          out = grown
+        }
+        out.set(piece, length)
+        length += piece.length
+      }
+      return out.slice(0, length)
+    },
+    decode(ids) {
+      checkIds(ids, VOCAB, 'Cannot turn ids into text')
+      // Not the package's `decode`: it keeps the bytes of a character that was cut off for the next call.
+      return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.concat(Array.from(ids, bytesOf)))
+    },
+    describe: () => ({ name: 'gpt2' }),
+  }
+}

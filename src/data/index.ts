@@ -1,0 +1,17 @@
+/** Corpora, tokenizers and batches. Knows nothing of the engine. */
+export {
+  evaluationBatchCount,
+  evaluationBatches,
+  fillBatch,
+  IGNORED_TARGET,
+  type BatchPosition,
+  type BatchShape,
+  type EvaluationBatch,
+} from './batches.ts'
+export { BUILT_IN_NAMES } from './builtin.ts'
+export { checkIds } from './checkIds.ts'
+export { checkCorpusFits, corpusRecordOf, loadCorpus, type Corpus, type CorpusRequest } from './corpus.ts'
+export { DataError } from './dataError.ts'
+export { unigramEntropy } from './entropy.ts'
+export type { Tokenizer, Tokens } from './tokenizer.ts'
+export { TOKENIZER_NAMES, tokenizerFromDescription, type TokenizerName } from './tokenizers.ts'
