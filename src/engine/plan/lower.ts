@@ -238,7 +238,7 @@ function labelOf(nodes: readonly PlanNode[]): string {
   const names = [...new Set(nodes.map((node) => node.op.name))]
   const scopes = [...new Set(nodes.map((node) => node.scope))].filter((scope) => scope !== '')
   const shown = names.length > 6 ? `${names.slice(0, 6).join(' ')} …` : names.join(' ')
-  return `${scopes.at(-1) ?? ''} ${shown}`.trim()
+  return `${scopes[0] ?? ''} ${shown}`.trim()
 }
 
 function flopsOf(nodes: readonly PlanNode[]): number {

@@ -15,7 +15,7 @@ export function rematerialize(graph: PlanGraph): PlanGraph {
   const nodes: PlanNode[] = []
   // Users first, so that a copied reader makes its own inputs' readers more.
   for (const node of graph.nodes.toReversed()) {
-    const readers = users.get(node)!.filter((user) => user.op.lowering.kind !== 'leaf')
+    const readers = [...new Set(users.get(node)!)]
     if (readers.length < 2 || results.has(node) || !isCheap(node) || readers.some((user) => !fuses(user))) {
       nodes.push(node)
       continue

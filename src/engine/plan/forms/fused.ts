@@ -117,7 +117,7 @@ class FusedEmitter {
     for (const phase of this.#phases) {
       for (const operand of phase.rowOperands) rowPoint.operand(operand)
       this.#phase(phase, { loads, stores, row, extent, rowPoint, stored, reduced })
-      for (const node of phase.stores) stored.set(node, stores[this.#storeOf(node)]!)
+      for (const node of phase.stores) stored.set(node, stores[this.#storesOf(node)[0]!]!)
       for (const node of phase.keeps) stored.set(node, b.scratch)
     }
     for (const [k, store] of this.#expression.stores.entries()) {
@@ -138,9 +138,10 @@ class FusedEmitter {
         b.assign(slot, this.#combine(node, slot, value))
       }
       for (const node of phase.stores) {
-        const store = this.#storeOf(node)
-        const strides = this.#expression.stores[store]!.strides
-        b.store(point.node(node), this.#address(context.stores[store]!, strides, place), place.lanes)
+        for (const store of this.#storesOf(node)) {
+          const strides = this.#expression.stores[store]!.strides
+          b.store(point.node(node), this.#address(context.stores[store]!, strides, place), place.lanes)
+        }
       }
       for (const node of phase.keeps) b.store(point.node(node), this.#keptAddress(node, place), place.lanes)
     })
@@ -168,7 +169,7 @@ class FusedEmitter {
         const where = context.stored.get(node)
         if (!where) return undefined
         if (where === b.scratch) return b.load(this.#keptAddress(node, place), place.lanes, nodes[node]!.dtype)
-        const strides = stores[this.#storeOf(node)]!.strides
+        const strides = stores[this.#storesOf(node)[0]!]!.strides
         return b.load(this.#address(where, strides, place), place.lanes, nodes[node]!.dtype)
       },
       linearIndex: () => index(context.row && b.intMul(context.row, this.#size)),
@@ -204,8 +205,8 @@ class FusedEmitter {
     return b.select(inside, value, b.constant(this.#combinator(node) === 'add' ? 0 : -Infinity))
   }
 
-  #storeOf(node: number): number {
-    return this.#expression.stores.findIndex((store) => store.node === node)
+  #storesOf(node: number): number[] {
+    return this.#expression.stores.flatMap((store, k) => (store.node === node ? [k] : []))
   }
 
   #address(pointer: Value, strides: readonly number[], place: Place): Address {
