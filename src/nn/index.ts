@@ -2,5 +2,5 @@
 export * from './parameter.ts'
 export { DROPOUT_INPUTS, noDropout, traceDropout, type Dropout } from './dropout.ts'
 export { causalSelfAttention, embedding, linear, mlp, norm, type SelfAttentionShape } from './layers.ts'
-export { IGNORED_TARGET, lossSum, meanLoss } from './loss.ts'
+export { lossSum, meanLoss } from './loss.ts'
 export { traceParameters, type TracedParameters } from './traced.ts'

@@ -1,8 +1,6 @@
 /** Cross-entropy over token rows, with targets that do not count. */
+import { IGNORED_TARGET } from '../data/batches.ts'
 import { crossEntropy, div, notEqual, reshape, sum, toFloat, type Tensor } from '../engine/index.ts'
-
-/** A target with this value adds nothing to the loss, as in nanoGPT. */
-export const IGNORED_TARGET = -1
 
 /**
  * Σ −ln softmax(logits)[target] over the targets that count, and how many they are; both []. In nats.

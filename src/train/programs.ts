@@ -1,0 +1,154 @@
+/** The programs of a run, compiled for a backend, and how to drive them with tokens. */
+import { bufferName, type Backend, type Executable, type ExecutableReport, type Graph } from '../engine/index.ts'
+import { evaluationBatches, fillBatch, type Tokens } from '../data/index.ts'
+import { DROPOUT_INPUTS } from '../nn/dropout.ts'
+import type { Role } from '../nn/parameter.ts'
+import {
+  BATCH_INPUTS,
+  gradientSumName,
+  traceAccumulate,
+  traceApply,
+  traceEvaluate,
+  traceNorms,
+  traceTrain,
+  type StepSetup,
+} from './step.ts'
+
+export interface StepPosition {
+  /** Steps done before this one: 0 in the first. */
+  readonly step: number
+  /** 32 bits; batches and dropout follow from it and the step. */
+  readonly seed: number
+  readonly learningRate: number
+}
+
+export interface StepResult {
+  /** Mean over the step's batches, before the update; nats per token. */
+  readonly loss: number
+  /** Before clipping. */
+  readonly gradientNorm: number
+}
+
+export interface TrainingPrograms {
+  readonly reports: Readonly<Record<string, ExecutableReport>>
+  /** Floating-point operations of one optimizer step. */
+  readonly flopsPerStep: number
+  /** One optimizer step on the batches that the position names. */
+  step(tokens: Tokens, position: StepPosition): StepResult
+  /** Loss summed over the targets of one split, batch by batch, so that the caller can stop in between. */
+  evaluate(tokens: Tokens): Iterable<{ readonly lossSum: number; readonly count: number }>
+  /** √Σ w² for each role. */
+  weightNorms(): Partial<Record<Role, number>>
+}
+
+/** Traces and compiles what training with this setup needs. */
+export function compilePrograms(backend: Backend, setup: StepSetup): TrainingPrograms {
+  const { batchSize, accumulation, config } = setup
+  const compiled = new Map<string, Executable>()
+  const compile = (graph: Graph): Executable => {
+    const executable = backend.compile(graph)
+    compiled.set(graph.name, executable)
+    return executable
+  }
+  const run = accumulation === 1 ? wholeStep(backend, setup, compile) : accumulatedStep(backend, setup, compile)
+  const evaluate = compile(traceEvaluate(setup, batchSize))
+  const norms = compile(traceNorms(setup))
+  const roles = [...new Set(setup.parameters.map(({ role }) => role))]
+  const flops = (name: string): number => compiled.get(name)?.report.flops ?? 0
+  return {
+    reports: Object.fromEntries([...compiled].map(([name, { report }]) => [name, report])),
+    flopsPerStep: flops('train') + accumulation * flops('accumulate') + flops('apply'),
+    step: run,
+    *evaluate(tokens) {
+      for (const { ids, targets, count } of evaluationBatches(tokens, { batchSize, context: config.context })) {
+        const batch = batchBuffers(backend, 'evaluate', setup)
+        batch.ids.set(ids)
+        batch.targets.set(targets)
+        evaluate.run()
+        yield { lossSum: readScalar(backend, 'evaluate', 'lossSum'), count }
+      }
+    },
+    weightNorms() {
+      norms.run()
+      return Object.fromEntries(roles.map((role) => [role, Math.sqrt(readScalar(backend, 'norms', role))]))
+    },
+  }
+}
+
+type RunStep = TrainingPrograms['step']
+
+function wholeStep(backend: Backend, setup: StepSetup, compile: (graph: Graph) => Executable): RunStep {
+  const train = compile(traceTrain(setup))
+  return (tokens, position) => {
+    fillInputs(backend, 'train', setup, tokens, position, 0)
+    setOptimizer(backend, 'train', setup, position)
+    train.run()
+    return { loss: readScalar(backend, 'train', 'loss'), gradientNorm: readScalar(backend, 'train', 'gradientNorm') }
+  }
+}
+
+function accumulatedStep(backend: Backend, setup: StepSetup, compile: (graph: Graph) => Executable): RunStep {
+  const accumulate = compile(traceAccumulate(setup))
+  const apply = compile(traceApply(setup))
+  for (const { name, shape, frozen } of setup.parameters) {
+    if (frozen !== true) backend.buffer(gradientSumName(name), 'f32', shape).fill(0)
+  }
+  return (tokens, position) => {
+    let loss = 0
+    for (let microStep = 0; microStep < setup.accumulation; microStep++) {
+      fillInputs(backend, 'accumulate', setup, tokens, position, microStep)
+      accumulate.run()
+      loss += readScalar(backend, 'accumulate', 'loss') / setup.accumulation
+    }
+    setOptimizer(backend, 'apply', setup, position)
+    apply.run()
+    return { loss, gradientNorm: readScalar(backend, 'apply', 'gradientNorm') }
+  }
+}
+
+/** The batch, and what dropout asks for. */
+function fillInputs(
+  backend: Backend,
+  program: string,
+  setup: StepSetup,
+  tokens: Tokens,
+  { step, seed }: StepPosition,
+  microStep: number,
+): void {
+  const { batchSize, accumulation, config } = setup
+  const { ids, targets } = batchBuffers(backend, program, setup)
+  fillBatch(tokens, { batchSize, context: config.context, seed, step, microStep }, ids, targets)
+  if (config.dropout === 0) return
+  backend.buffer(bufferName(program, DROPOUT_INPUTS.seed), 'i32', [])[0] = seed | 0
+  backend.buffer(bufferName(program, DROPOUT_INPUTS.step), 'i32', [])[0] = (step * accumulation + microStep) | 0
+}
+
+function setOptimizer(backend: Backend, program: string, { optimizer }: StepSetup, position: StepPosition): void {
+  for (const [name, value] of Object.entries(optimizer.scalars(position.step + 1, position.learningRate))) {
+    backend.buffer(bufferName(program, name), 'f32', [])[0] = value
+  }
+}
+
+/** Asked for at each use: a backend may move its memory when it grows. */
+function batchBuffers(
+  backend: Backend,
+  program: string,
+  { batchSize, config }: StepSetup,
+): { ids: Int32Array; targets: Int32Array } {
+  const shape = [batchSize, config.context]
+  return {
+    ids: integers(backend, bufferName(program, BATCH_INPUTS.ids), shape),
+    targets: integers(backend, bufferName(program, BATCH_INPUTS.targets), shape),
+  }
+}
+
+/** The live memory of an i32 buffer. */
+export function integers(backend: Backend, name: string, shape: readonly number[]): Int32Array {
+  const buffer = backend.buffer(name, 'i32', shape)
+  if (buffer instanceof Int32Array) return buffer
+  throw new TypeError(`The backend ${backend.name} holds the i32 buffer ${name} as ${buffer.constructor.name}.`)
+}
+
+function readScalar(backend: Backend, program: string, output: string): number {
+  return backend.buffer(bufferName(program, output), 'f32', [])[0]!
+}
