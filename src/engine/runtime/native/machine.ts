@@ -1,0 +1,208 @@
+/** The native machine: x86-64 code that this process writes and runs, on Linux. */
+import type { VectorFeatures } from '../../codegen/x64/constants.ts'
+import type { DType, Shape } from '../../ir/node.ts'
+import type { KernelTarget } from '../../kernel/builder.ts'
+import type { Program } from '../../plan/program.ts'
+import type { Machine, NumberArray } from '../backend.ts'
+import { Buffers } from './buffers.ts'
+import { featureNames, readCpuFeatures, type CpuFeatures } from './cpu.ts'
+import { nativeLibrary, type NativeLibrary } from './library.ts'
+import { NativeProgram, type Host } from './loadedProgram.ts'
+import { mapMemory, poison, unmapMemory, type Mapping } from './memory.ts'
+import { Threads } from './threads.ts'
+
+export interface NativeOptions {
+  /** Threads that share the work, from 1; this one is counted. */
+  readonly threads: number
+  /** CPU features to do without: `avx512` for the AVX2 path. */
+  readonly disable?: readonly string[]
+  /** For tests: fills temporary memory with NaN before each run. Default false. */
+  readonly poison?: boolean
+}
+
+/** Enough for any machine; more is a mistake. */
+const mostThreads = 1024
+
+let known: { readonly features: CpuFeatures } | { readonly reason: string } | undefined
+
+function probe(): { readonly features: CpuFeatures } | { readonly reason: string } {
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    return { reason: `native code needs Linux on x86-64; this is ${process.platform} on ${process.arch}` }
+  }
+  let library: NativeLibrary
+  try {
+    library = nativeLibrary()
+  } catch (error) {
+    return { reason: `koffi, which calls native code, cannot be loaded (${firstLine(error)}): run npm install` }
+  }
+  try {
+    return { features: readCpuFeatures(library) }
+  } catch (error) {
+    return { reason: `native code cannot run here: ${firstLine(error)}` }
+  }
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!
+}
+
+/**
+ * The vector features of this processor, as far as the system lets programs use them; undefined where no native code
+ * can run at all (`nativeUnavailable` says why).
+ */
+export function cpuFeatures(): CpuFeatures | undefined {
+  known ??= probe()
+  return 'features' in known ? known.features : undefined
+}
+
+/** Why native code cannot run here, in words; undefined where it can. */
+export function nativeUnavailable(): string | undefined {
+  known ??= probe()
+  return 'features' in known ? missing(known.features) : known.reason
+}
+
+function missing({ brand, avx2, fma }: CpuFeatures): string | undefined {
+  const absent = [...(avx2 ? [] : ['AVX2']), ...(fma ? [] : ['FMA'])]
+  return absent.length === 0
+    ? undefined
+    : `native code needs ${absent.join(' and ')}; ${brand} does not offer that here`
+}
+
+/**
+ * A machine of `threads` threads. Threads other than the caller's sleep between runs; `dispose` ends them, and so does the
+ * end of the process. Throws where native code cannot run, naming the reason, and for unknown feature names.
+ */
+export function createNativeMachine(options: NativeOptions): Machine {
+  return new NativeMachine(options)
+}
+
+export class NativeMachine implements Machine {
+  readonly name = 'native'
+  readonly description: string
+  readonly threads: number
+  readonly target: KernelTarget
+  readonly #library: NativeLibrary
+  readonly #features: VectorFeatures
+  readonly #poison: boolean
+  readonly #poisonViews = new Map<number, Uint8Array>()
+  readonly #buffers: Buffers
+  readonly #threads: Threads
+  readonly #programs: NativeProgram[] = []
+  #arena: Mapping
+  #scratch: Mapping | undefined
+  #scratchBytes = 0
+  #alive = true
+
+  constructor({ threads, disable = [], poison: poisoned = false }: NativeOptions) {
+    const features = availableFeatures(disable)
+    if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads) {
+      throw new Error(`threads is ${threads}; expected a whole number from 1 to ${mostThreads}`)
+    }
+    this.#library = nativeLibrary()
+    this.#features = { avx512: features.avx512 }
+    this.#poison = poisoned
+    this.threads = threads
+    this.target = features.avx512 ? { lanes: 16, vectorRegisters: 32 } : { lanes: 8, vectorRegisters: 16 }
+    const plural = threads === 1 ? '1 thread' : `${threads} threads`
+    this.description = `native x86-64 ${features.avx512 ? 'AVX-512' : 'AVX2'}, ${plural}`
+    this.#buffers = new Buffers(this.#library)
+    this.#threads = new Threads(this.#library, threads)
+    this.#arena = mapMemory(this.#library, 0)
+  }
+
+  buffer(name: string, dtype: DType, shape: Shape): NumberArray {
+    this.#assertAlive()
+    return this.#buffers.get(name, dtype, shape)
+  }
+
+  load(program: Program): NativeProgram {
+    this.#assertAlive()
+    for (const { name, dtype, shape } of program.persistent) this.#buffers.get(name, dtype, shape)
+    this.#growArena(program.arenaBytes)
+    this.#growScratch(
+      program.kernels.reduce((most, kernel) => Math.max(most, kernel.scratchBytes), program.scratchBytes),
+    )
+    const loaded = new NativeProgram(program, this.#host())
+    this.#programs.push(loaded)
+    return loaded
+  }
+
+  dispose(): void {
+    if (!this.#alive) return
+    this.#alive = false
+    this.#threads.stop()
+    this.#buffers.release()
+    for (const mapping of this.#programs.flatMap((program) => program.mappings)) unmapMemory(this.#library, mapping)
+    unmapMemory(this.#library, this.#arena)
+    if (this.#scratch) unmapMemory(this.#library, this.#scratch)
+  }
+
+  #host(): Host {
+    return {
+      library: this.#library,
+      features: this.#features,
+      persistentAddress: (name) => this.#buffers.addressOf(name),
+      arenaAddress: () => this.#arena.address,
+      assertAlive: () => this.#assertAlive(),
+      walk: (table, tableEnd, stamps) => {
+        if (this.#poison) this.#poisonTemporaries()
+        this.#threads.run(table, tableEnd, stamps)
+      },
+    }
+  }
+
+  /** The arena is shared by all programs; they bind to the new address when they run next. */
+  #growArena(bytes: number): void {
+    if (bytes <= this.#arena.bytes) return
+    const larger = mapMemory(this.#library, bytes)
+    this.#forget(this.#arena)
+    this.#arena = larger
+  }
+
+  #growScratch(bytes: number): void {
+    // Staggered, so that the threads' scratch does not compete for the same cache sets.
+    const each = Math.ceil(bytes / 4096) * 4096 + 320
+    if (bytes === 0 || each <= this.#scratchBytes) return
+    if (this.#scratch) this.#forget(this.#scratch)
+    this.#scratch = mapMemory(this.#library, each * this.threads)
+    this.#scratchBytes = each
+    for (let t = 0; t < this.threads; t++) this.#threads.setScratch(t, this.#scratch.address + t * each)
+  }
+
+  #forget(mapping: Mapping): void {
+    this.#poisonViews.clear()
+    unmapMemory(this.#library, mapping)
+  }
+
+  #poisonTemporaries(): void {
+    poison(this.#library, this.#poisonViews, this.#arena)
+    if (this.#scratch) poison(this.#library, this.#poisonViews, this.#scratch)
+  }
+
+  #assertAlive(): void {
+    if (!this.#alive) throw new Error('this native machine was disposed of: create a new one')
+  }
+}
+
+function availableFeatures(disable: readonly string[]): CpuFeatures {
+  for (const name of disable) {
+    if (!featureNames.some((feature) => feature === name)) {
+      throw new Error(`unknown CPU feature "${name}" to disable; known are ${featureNames.join(', ')}`)
+    }
+  }
+  const reason = nativeUnavailable()
+  const found = cpuFeatures()
+  if (reason !== undefined || !found) throw new Error(`no native machine: ${reason}`)
+  const on = (name: 'avx2' | 'fma' | 'avx512' | 'bf16'): boolean => found[name] && !disable.includes(name)
+  const features: CpuFeatures = {
+    brand: found.brand,
+    avx2: on('avx2'),
+    fma: on('fma'),
+    avx512: on('avx512') && on('avx2') && on('fma'),
+    bf16: on('bf16') && on('avx512'),
+  }
+  if (!features.avx2 || !features.fma) {
+    throw new Error(`no native machine: AVX2 and FMA are needed, and ${disable.join(', ')} is disabled`)
+  }
+  return features
+}
