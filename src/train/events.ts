@@ -21,7 +21,7 @@ export interface BackendNote {
 /** First of all events: everything that is known before the first step. */
 export interface StartEvent {
   readonly kind: 'start'
-  /** Name of the run: its folder's name, or the recipe's where nothing is written. */
+  /** Folder of the run; the recipe's name where nothing is written. */
   readonly run: string
   readonly recipe: string
   readonly seed: number
@@ -72,7 +72,7 @@ export interface StepEvent {
   readonly learningRate: number
   /** Global gradient norm before clipping. */
   readonly gradientNorm: number
-  /** Euclidean norm of all weights of a role, after the step; null except at logged steps. */
+  /** Euclidean norm of all weights of a role, after the step; null where the step is not logged. */
   readonly weightNorms: Partial<Record<Role, number>> | null
   /** Of this step alone. */
   readonly stepMs: number

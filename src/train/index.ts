@@ -13,4 +13,6 @@ export {
   type TrainEvent,
   type TrainSummary,
 } from './events.ts'
-export type { TrainingData, TrainOptions } from './options.ts'
+export type { TrainOptions } from './options.ts'
+export { createSampler, type Sampler, type SampleOptions } from './sample.ts'
+export { modelSetup, recipeLedger } from './setup.ts'

@@ -51,6 +51,9 @@ export interface StepSetup extends ModelSetup {
 /** Names of the inputs that hold a batch; both i32 [B, T]. */
 export const BATCH_INPUTS = { ids: 'ids', targets: 'targets' } as const
 
+/** The input of `sample` that says which position's logits to give; i32 [1]. */
+export const SAMPLE_POSITION = 'position'
+
 /** The state that collects a parameter's gradient over a step's batches. */
 export function gradientSumName(parameter: string): string {
   return `${parameter}.grad`
@@ -170,7 +173,7 @@ export function traceNorms({ parameters }: ModelSetup): Graph {
 export function traceSample({ model, config, parameters }: ModelSetup): Graph {
   return trace('sample', (context) => {
     const ids = context.input(BATCH_INPUTS.ids, 'i32', [1, config.context])
-    const position = context.input('position', 'i32', [1])
+    const position = context.input(SAMPLE_POSITION, 'i32', [1])
     return { outputs: { logits: model.logitsAt(traceParameters(context, parameters), config, ids, position) } }
   })
 }

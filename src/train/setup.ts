@@ -1,0 +1,76 @@
+/** From a recipe and a corpus to everything that a run is made of, before anything is compiled. */
+import { checkCorpusFits, type Corpus } from '../data/index.ts'
+import { findModel, type ModelConfig } from '../models/index.ts'
+import { adamw, buildLedger, type Ledger, type ParameterGroup, type Schedule } from '../optim/index.ts'
+import type { ParameterSpec } from '../nn/parameter.ts'
+import { recipeSchedule, type RecipeConfig } from '../recipes/index.ts'
+import type { DecayCount } from './events.ts'
+import type { ModelSetup, StepSetup } from './step.ts'
+
+export interface RunSetup {
+  readonly step: StepSetup
+  readonly ledger: Ledger
+  readonly schedule: Schedule
+  readonly parameters: DecayCount
+  readonly tensors: Omit<DecayCount, 'total'>
+  readonly tokensPerStep: number
+}
+
+/** The recipe's model with its vocabulary settled; `vocab` is the tokenizer's. */
+export function modelSetup(config: RecipeConfig, vocab: number): ModelSetup {
+  const model = findModel('gpt2')
+  const modelConfig: ModelConfig = {
+    ...config.model,
+    vocab: config.model.vocab === 'auto' ? vocab : config.model.vocab,
+  }
+  return { model, config: modelConfig, parameters: model.declareParameters(modelConfig) }
+}
+
+/** The decay of every parameter over the whole run. */
+export function recipeLedger(config: RecipeConfig, parameters: readonly ParameterSpec[]): Ledger {
+  return buildLedger(parameters, config.optimizer.policy, {
+    weightDecay: config.optimizer.weightDecay,
+    learningRates: recipeSchedule(config),
+    steps: config.schedule.steps,
+  })
+}
+
+/** Throws DataError where the corpus does not fit the model. */
+export function runSetup(config: RecipeConfig, corpus: Corpus): RunSetup {
+  const model = modelSetup(config, corpus.tokenizer.vocab)
+  checkCorpusFits(corpus, model.config)
+  const ledger = recipeLedger(config, model.parameters)
+  const { learningRate, weightDecay, betas, eps } = config.optimizer
+  const { batchSize, accumulation, clip } = config.train
+  const { decayed, undecayed } = ledger.totals
+  return {
+    step: {
+      ...model,
+      optimizer: adamw(ledgerGroups(ledger, model.parameters), { learningRate, weightDecay, betas, eps }),
+      batchSize,
+      accumulation,
+      clip,
+    },
+    ledger,
+    schedule: recipeSchedule(config),
+    parameters: {
+      total: decayed.parameters + undecayed.parameters,
+      decayed: decayed.parameters,
+      undecayed: undecayed.parameters,
+    },
+    tensors: { decayed: decayed.tensors, undecayed: undecayed.tensors },
+    tokensPerStep: batchSize * accumulation * model.config.context,
+  }
+}
+
+/** One group for each λ of the ledger, so that exactly what the ledger names decays. */
+export function ledgerGroups(ledger: Ledger, parameters: readonly ParameterSpec[]): ParameterGroup[] {
+  const specs = new Map(parameters.map((parameter) => [parameter.name, parameter]))
+  const groups = new Map<number, ParameterSpec[]>()
+  for (const { name, weightDecay } of ledger.entries) {
+    const spec = specs.get(name)
+    if (!spec) throw new Error(`The ledger names "${name}", which is no parameter of the model.`)
+    groups.set(weightDecay, [...(groups.get(weightDecay) ?? []), spec])
+  }
+  return [...groups].map(([weightDecay, params]) => ({ params, weightDecay }))
+}
