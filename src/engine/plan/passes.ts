@@ -15,7 +15,14 @@ import { importGraph, type PlanGraph } from './node.ts'
 import type { BufferReference, Launch, Program } from './program.ts'
 import { rematerialize } from './rematerialize.ts'
 import { schedule } from './schedule.ts'
-import { expandCompositions, padsToConcat, reduceLast, shareCommon, skipBroadcasts } from './simplify.ts'
+import {
+  expandCompositions,
+  padsToConcat,
+  reduceLast,
+  shareCommon,
+  skipBroadcasts,
+  transposeProducts,
+} from './simplify.ts'
 import { assignStorage, ownResults } from './storage.ts'
 
 export interface GraphPass {
@@ -27,6 +34,7 @@ export const graphPasses: readonly GraphPass[] = [
   { name: 'expand compositions', run: expandCompositions },
   { name: 'share common subexpressions', run: shareCommon },
   { name: 'pads to concatenation', run: padsToConcat },
+  { name: 'transpose products', run: transposeProducts },
   { name: 'reduce the last axis', run: reduceLast },
   { name: 'skip broadcasts', run: skipBroadcasts },
   { name: 'share common subexpressions again', run: shareCommon },

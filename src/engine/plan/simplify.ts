@@ -3,7 +3,8 @@ import { sameShape } from '../ir/node.ts'
 import type { Tensor } from '../ops/row.ts'
 import { addRow } from '../ops/elementwise.ts'
 import { concat, padRow } from '../ops/join.ts'
-import { reshape } from '../ops/movement.ts'
+import { matmulRow } from '../ops/matmul.ts'
+import { reshape, transpose, transposeRow } from '../ops/movement.ts'
 import { broadcastShapes } from '../ops/shape.ts'
 import { createTensor } from '../ops/create.ts'
 import { rewrite, usersOf, type PlanGraph, type PlanNode } from './node.ts'
@@ -115,4 +116,22 @@ function padsUnder(tensors: readonly Tensor[]): Tensor[] | undefined {
     } else return undefined
   }
   return pads
+}
+
+/** (A B)ᵀ = Bᵀ Aᵀ: the product is written transposed instead of being transposed afterwards. */
+export function transposeProducts(graph: PlanGraph): PlanGraph {
+  const users = usersOf(graph)
+  const lone = new Map(
+    graph.nodes.map((node) => [node, node.inputs.length === 1 && users.get(node.inputs[0]!)!.length === 1]),
+  )
+  return rewrite(graph, (node, inputs) => {
+    const [product] = inputs
+    if (node.op !== transposeRow || product?.op !== matmulRow || !lone.get(node)) return undefined
+    const permutation = node.attributes['permutation'] as readonly number[]
+    const rank = permutation.length
+    const swapsLast = permutation.every((axis, k) => axis === (k < rank - 2 ? k : k === rank - 2 ? rank - 1 : rank - 2))
+    if (!swapsLast) return undefined
+    const [a, b] = product.inputs
+    return createTensor(matmulRow, [transpose(b!), transpose(a!)])
+  })
 }

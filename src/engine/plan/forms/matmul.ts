@@ -1,7 +1,7 @@
 /** C = A B by tiles, with B rearranged into panels first where its own layout would be slow to read. */
 import { KernelBuilder, type KernelTarget } from '../../kernel/builder.ts'
 import type { Kernel, Value } from '../../kernel/kernel.ts'
-import { matmulTile, lanesOf, type TileShape } from './matmulTile.ts'
+import { lanesOf, type TileShape } from './matmulTile.ts'
 import { chooseTile, type Blocking } from './tileChoice.ts'
 
 /** Strides in elements. A is [batch, m, k], B is [batch, k, n], C is [batch, m, n] without gaps. */
@@ -20,6 +20,13 @@ export interface MatmulShape {
 
 /** Bytes of A that one thread walks again for each panel of B: half of a common 1 MiB level-2 cache. */
 const rowBlockBytes = 512 * 1024
+/** A deeper product is cut along k, so that a panel of B stays in the level-2 cache too. */
+const deepest = 4096
+const blockDepth = 2048
+/** A's rows this many bytes apart, or a multiple, fall on the same few lines of a level-1 cache of 8 ways. */
+const aliasBytes = 4096
+/** A is rearranged when at least this many columns of C will read it. */
+const packFromColumns = 96
 /** Fewer row panels than this and the columns are shared out instead. */
 const fewestRowPanels = 16
 /** B is rearranged when at least this many rows of A will read it. */
@@ -41,6 +48,29 @@ export class MatmulPlan {
     this.packed = shape.bColumn !== 1 || (shape.m >= packFromRows && shape.bStep > this.panelWidth)
   }
 
+  /**
+   * How each thread lays out its block of A in scratch memory before use: by `rows`, padded apart, where A's own rows
+   * would fight for cache lines; by `steps` of k, where A is transposed; not at all elsewhere.
+   */
+  get packsA(): 'rows' | 'steps' | undefined {
+    const { shape } = this
+    if (shape.batch > 1 || shape.n < packFromColumns) return undefined
+    if (shape.aStep === 1)
+      return (shape.aRow * floatBytes) % aliasBytes === 0 || this.depthBlocks > 1 ? 'rows' : undefined
+    return shape.aRow === 1 && shape.aStep > this.blocking.tileRows ? 'steps' : undefined
+  }
+  /** Into how many parts k is cut. */
+  get depthBlocks(): number {
+    return this.shape.batch > 1 || this.shape.k <= deepest ? 1 : Math.ceil(this.shape.k / blockDepth)
+  }
+  /** Steps of k in each part but the last. */
+  get depth(): number {
+    return Math.ceil(this.shape.k / this.depthBlocks)
+  }
+  /** Row panels that are walked again for each panel of B. */
+  get rowBlock(): number {
+    return Math.max(1, Math.floor(rowBlockBytes / (this.blocking.tileRows * this.depth * floatBytes)))
+  }
   get panelWidth(): number {
     return this.blocking.tileVectors * this.target.lanes
   }
@@ -128,122 +158,4 @@ function copyElements(b: KernelBuilder, plan: MatmulPlan, tile: TileShape, sourc
     b.assign(from, b.intAdd(from, shape.bStep * floatBytes))
     b.assign(to, b.intAdd(to, panelWidth * floatBytes))
   })
-}
-
-/** The product. Arguments: A, B (or its panels), C. */
-export function matmulKernel(plan: MatmulPlan): Kernel {
-  const b = new KernelBuilder('matmul', plan.target)
-  const emitter = new MatmulEmitter(b, plan)
-  if (plan.splitsColumns) emitter.byColumns()
-  else if (plan.shape.batch === 1) emitter.byRows()
-  else emitter.byBatch()
-  return b.finish()
-}
-
-class MatmulEmitter {
-  readonly #b: KernelBuilder
-  readonly #plan: MatmulPlan
-  readonly #a: Value
-  readonly #right: Value
-  readonly #c: Value
-
-  constructor(b: KernelBuilder, plan: MatmulPlan) {
-    this.#b = b
-    this.#plan = plan
-    this.#a = b.pointer()
-    this.#right = b.pointer()
-    this.#c = b.pointer()
-  }
-
-  /** Row panels are the units; a block of them stays in cache while every panel of B passes. */
-  byRows(): void {
-    const b = this.#b
-    const { shape, blocking } = this.#plan
-    const block = Math.max(1, Math.floor(rowBlockBytes / (blocking.tileRows * shape.k * floatBytes)))
-    b.for(b.unitBegin, b.unitEnd, block, (first) => {
-      const end = b.intMin(b.intAdd(first, block), b.unitEnd)
-      this.#columns(0, blocking.columnPanels, (column, last) => {
-        this.#rows(first, end, column, last, this.#a, this.#right, this.#c)
-      })
-    })
-  }
-
-  byColumns(): void {
-    const b = this.#b
-    this.#columns(b.unitBegin, b.unitEnd, (column, last) => {
-      this.#rows(b.int(0), b.int(this.#plan.blocking.rowPanels), column, last, this.#a, this.#right, this.#c)
-    })
-  }
-
-  /** One row panel of one batch entry at a time. */
-  byBatch(): void {
-    const b = this.#b
-    const { shape, blocking, packed, panelBytes } = this.#plan
-    const bBatchBytes = packed ? blocking.columnPanels * panelBytes : shape.bBatch * floatBytes
-    b.for(b.unitBegin, b.unitEnd, 1, (unit) => {
-      const batch = b.op('intDivImmediate', [unit], blocking.rowPanels)
-      const row = b.op('intModImmediate', [unit], blocking.rowPanels)
-      const a = b.intAdd(this.#a, b.intMul(batch, shape.aBatch * floatBytes))
-      const right = b.intAdd(this.#right, b.intMul(batch, bBatchBytes))
-      const c = b.intAdd(this.#c, b.intMul(batch, shape.m * shape.n * floatBytes))
-      this.#columns(0, blocking.columnPanels, (column, last) => {
-        this.#rows(row, b.intAdd(row, 1), column, last, a, right, c)
-      })
-    })
-  }
-
-  /** Column panels [from, to): the full ones in a loop, the narrow last one (if any) on its own. */
-  #columns(from: Value | number, to: Value | number, body: (column: Value, last: boolean) => void): void {
-    const b = this.#b
-    const { shape, blocking, panelWidth } = this.#plan
-    const full = Math.floor(shape.n / panelWidth)
-    if (full === blocking.columnPanels) return b.for(from, to, 1, (column) => body(column, false))
-    const dynamic = (bound: Value | number): Value => (typeof bound === 'number' ? b.int(bound) : bound)
-    b.for(from, b.intMin(dynamic(to), full), 1, (column) => body(column, false))
-    b.for(b.intMax(dynamic(from), full), to, 1, (column) => body(column, true))
-  }
-
-  /** Row panels [from, to) of one column panel: the full ones in a loop, the short last one (if any) on its own. */
-  #rows(from: Value, to: Value, column: Value, last: boolean, a: Value, right: Value, c: Value): void {
-    const b = this.#b
-    const { shape, blocking } = this.#plan
-    const full = Math.floor(shape.m / blocking.tileRows)
-    const rest = shape.m % blocking.tileRows
-    const tile = (rows: number) => (panel: Value) => this.#tile(rows, panel, column, last, a, right, c)
-    if (rest === 0) return b.for(from, to, 1, tile(blocking.tileRows))
-    if (full > 0) b.for(from, b.intMin(to, full), 1, tile(blocking.tileRows))
-    b.for(b.intMax(from, full), to, 1, tile(rest))
-  }
-
-  #tile(rows: number, panel: Value, column: Value, last: boolean, a: Value, right: Value, c: Value): void {
-    const b = this.#b
-    const { shape, blocking, packed, panelBytes, panelWidth } = this.#plan
-    const shapeOfTile = this.#plan.tile(rows, last)
-    const rowBytes = shape.n * floatBytes
-    const cTile = b.intAdd(
-      b.intAdd(c, b.intMul(panel, blocking.tileRows * rowBytes)),
-      b.intMul(column, panelWidth * floatBytes),
-    )
-    matmulTile(
-      b,
-      // Panels are padded to whole vectors, so only the store needs the mask.
-      packed ? { ...shapeOfTile, lastLanes: b.lanes } : shapeOfTile,
-      {
-        pointer: b.intAdd(a, b.intMul(panel, blocking.tileRows * shape.aRow * floatBytes)),
-        rowBytes: shape.aRow * floatBytes,
-        stepBytes: shape.aStep * floatBytes,
-      },
-      packed
-        ? { pointer: b.intAdd(right, b.intMul(column, panelBytes)), rowBytes: 0, stepBytes: panelWidth * floatBytes }
-        : {
-            pointer: b.intAdd(right, b.intMul(column, panelWidth * floatBytes)),
-            rowBytes: 0,
-            stepBytes: shape.bStep * floatBytes,
-          },
-      shape.k,
-      (i, v, sum) => {
-        b.store(sum, b.at(cTile, i * rowBytes + v * b.lanes * floatBytes), lanesOf(b, shapeOfTile, v))
-      },
-    )
-  }
 }

@@ -1,7 +1,8 @@
 /** Reads a matmul node's operands as matrices and makes its one or two launches. */
 import type { Layout } from '../../ir/layout.ts'
 import type { Form } from '../launchSpec.ts'
-import { matmulKernel, MatmulPlan, packKernel, type MatmulShape } from './matmul.ts'
+import { MatmulPlan, packKernel, type MatmulShape } from './matmul.ts'
+import { matmulKernel } from './matmulKernel.ts'
 
 const floatBytes = 4
 
