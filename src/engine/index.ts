@@ -38,3 +38,12 @@ export {
 export { gradient } from './autodiff/gradient.ts'
 
 export type { Backend, BackendName, Executable, ExecutableReport, LaunchTime, NumberArray } from './runtime/backend.ts'
+export {
+  availableBackends,
+  BackendError,
+  createBackend,
+  type BackendAvailability,
+  type BackendOptions,
+} from './runtime/create.ts'
+export { createInterpreterBackend } from './runtime/interpreter/interpreter.ts'
+export { cpuFeatures } from './runtime/native/machine.ts'

@@ -1,9 +1,7 @@
 /** Says where the elements of every node lie: in storage of its own, or in another node's, seen through a view. */
-import { contiguous, isContiguous, type Layout } from '../ir/layout.ts'
-import { sameShape, type Shape } from '../ir/node.ts'
-import { formOf } from './forms/index.ts'
-import { elementwiseCopy } from './copy.ts'
-import { rewrite, type PlanGraph, type PlanNode } from './node.ts'
+import { contiguous, type Layout } from '../ir/layout.ts'
+import type { Shape } from '../ir/node.ts'
+import type { PlanNode } from './node.ts'
 
 /** A node's elements: `layout` over the storage of `base`, which is not a view. */
 export interface Resolved {
@@ -19,25 +17,6 @@ export function resolve(node: PlanNode): Resolved {
   const layout = lowering.view(input.layout, node.attributes, node.shape)
   if (!layout) throw new Error(`plan: ${node.op.name} of [${node.inputs[0]!.shape.join(', ')}] has no layout`)
   return { base: input.base, layout }
-}
-
-/**
- * Copies what strides cannot say, and operands that a form cannot read where they lie; afterwards `resolve` succeeds for
- * every node and every form reads its operands as they are.
- */
-export function insertCopies(graph: PlanGraph): PlanGraph {
-  return rewrite(graph, (node, inputs) => {
-    const { lowering } = node.op
-    if (lowering.kind === 'view') {
-      const input = inputs[0]!
-      if (lowering.view(resolve(input).layout, node.attributes, node.shape)) return undefined
-      return { ...node, inputs: [elementwiseCopy(input)] }
-    }
-    if (lowering.kind !== 'form') return undefined
-    const accepts = formOf(lowering.form).accepts
-    const kept = inputs.map((input, k) => (accepts(k, resolve(input).layout, node) ? input : elementwiseCopy(input)))
-    return kept.every((input, k) => input === inputs[k]) ? undefined : { ...node, inputs: kept }
-  })
 }
 
 /** The strides with which a tensor of `layout` is walked over a larger space that it broadcasts to. */
@@ -63,11 +42,4 @@ export function asMatrix(layout: Layout): { rows: number; columns: number; rowSt
     rows *= size
   }
   return { rows, columns, rowStride: rows === 1 ? columns : rowStride }
-}
-
-/** Whether two nodes' elements lie in the same places of the same storage. */
-export function sameElements(a: Resolved, b: Resolved): boolean {
-  return (
-    a.base === b.base && sameShape(a.layout.shape, b.layout.shape) && isContiguous(a.layout) && isContiguous(b.layout)
-  )
 }

@@ -236,9 +236,9 @@ function scopeOf(node: PlanNode): string {
 function labelOf(nodes: readonly PlanNode[]): string {
   if (nodes.length === 0) return 'fill'
   const names = [...new Set(nodes.map((node) => node.op.name))]
-  const scopes = [...new Set(nodes.map((node) => node.scope))].filter((scope) => scope !== '')
+  const scope = nodes.find((node) => node.scope !== '')?.scope ?? ''
   const shown = names.length > 6 ? `${names.slice(0, 6).join(' ')} …` : names.join(' ')
-  return `${scopes[0] ?? ''} ${shown}`.trim()
+  return `${scope} ${shown}`.trim()
 }
 
 function flopsOf(nodes: readonly PlanNode[]): number {

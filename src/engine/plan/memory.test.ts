@@ -40,8 +40,9 @@ test('short-lived values share memory', () => {
   expect(placeByOffset(chain).bytes).toBe(2048)
 })
 
+const touch = (start: number, writes: boolean, space = 'arena') => ({ space, start, end: start + 10, writes })
+
 test('a barrier stands where a launch touches what another wrote, or writes what another read', () => {
-  const touch = (start: number, writes: boolean, space = 'arena') => ({ space, start, end: start + 10, writes })
   const launches = [
     [touch(0, true)],
     [touch(10, true)], // elsewhere

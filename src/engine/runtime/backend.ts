@@ -37,6 +37,8 @@ export interface Backend {
   /** For people: such as `native x86-64 AVX-512, 2 threads`. */
   readonly description: string
   readonly threads: number
+  /** Why a better backend was passed over, where one was. */
+  note?: string
   /** Makes a graph runnable. Its inputs, states and outputs become named buffers. */
   compile(graph: Graph): Executable
   /** The live memory of a named buffer; made, zeroed, on first use. Throws where the name exists with another type. */
