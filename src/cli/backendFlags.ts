@@ -1,0 +1,33 @@
+/** The flags that choose what a command computes on. */
+import { Option, type Command } from 'commander'
+import type { BackendOptions } from '../engine/index.ts'
+import { wholeNumber } from './recipeFlags.ts'
+
+export const BACKENDS = ['auto', 'native', 'wasm', 'interpreter'] as const
+
+export interface BackendFlags {
+  readonly backend: (typeof BACKENDS)[number]
+  readonly threads?: number
+  readonly disable?: readonly string[]
+}
+
+/** Adds `--backend --threads --disable`. */
+export function addBackendFlags(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--backend <name>', 'what computes: native machine code, WebAssembly, or the slow interpreter')
+        .choices(BACKENDS)
+        .default('auto'),
+    )
+    .option('--threads <n>', 'threads to compute with (default: one per core)', wholeNumber(1))
+    .option('--disable <features...>', 'do without these CPU features, such as avx512')
+}
+
+/** The flags as the engine wants them. */
+export function backendOptions({ backend, threads, disable }: BackendFlags): BackendOptions {
+  return {
+    backend,
+    ...(threads === undefined ? {} : { threads }),
+    ...(disable === undefined ? {} : { disable: disable.flatMap((item) => item.split(',')) }),
+  }
+}

@@ -1,0 +1,103 @@
+/** The flags that change a recipe, shared by the commands that read one. */
+import { InvalidArgumentError, type Command } from 'commander'
+import {
+  readConfigFile,
+  recipeNames,
+  recipePaths,
+  recipes,
+  resolveRecipe,
+  type Override,
+  type RecipeConfig,
+  type ResolvedRecipe,
+} from '../recipes/index.ts'
+import type { Channel } from './terminal.ts'
+
+export interface RecipeFlags {
+  readonly data?: string
+  readonly tokenizer?: string
+  readonly set: readonly string[]
+  readonly config?: string
+  readonly steps?: number
+  readonly seed?: number
+}
+
+/** Adds `--data --tokenizer --set --config --steps --seed`. */
+export function addRecipeFlags(command: Command): Command {
+  return command
+    .option(
+      '--data <path>',
+      'text file, folder, or built-in corpus: moby-dick, sotu; or a folder with train.bin, val.bin',
+    )
+    .option('--tokenizer <name>', 'char, byte or gpt2')
+    .option('--set <path=value>', 'change one setting of the recipe; may be repeated', append, [])
+    .option('--config <file>', 'change settings from a YAML or JSON file')
+    .option('--steps <n>', 'length of the run in optimizer steps', wholeNumber(1))
+    .option('--seed <n>', 'seed of weights, batches and dropout', wholeNumber(0))
+}
+
+/** The recipe as the flags change it; `saved` is the configuration of a run that goes on. */
+export function recipeFromFlags(name: string, flags: RecipeFlags, saved?: RecipeConfig): ResolvedRecipe {
+  const given: readonly (Override | undefined)[] = [
+    override('data.path', flags.data, '--data'),
+    override('data.tokenizer', flags.tokenizer, '--tokenizer'),
+    override('schedule.steps', flags.steps, '--steps'),
+    override('train.seed', flags.seed, '--seed'),
+  ]
+  return resolveRecipe(name, {
+    ...(saved === undefined ? {} : { config: saved }),
+    ...(flags.config === undefined ? {} : { configFile: readConfigFile(flags.config) }),
+    set: flags.set,
+    overrides: given.filter((item) => item !== undefined),
+  })
+}
+
+function override(path: string, value: unknown, origin: string): Override | undefined {
+  return value === undefined ? undefined : { path, value, origin }
+}
+
+/** For help texts: the recipes, one line each. */
+export function recipeList(): string {
+  const width = Math.max(...recipeNames.map((name) => name.length))
+  return recipes.map(({ name, description }) => `  ${name.padEnd(width)}  ${description}`).join('\n')
+}
+
+/** For help texts: every path with its type, default and meaning. */
+export function pathList({ style }: Pick<Channel, 'style'>): string {
+  const rows = recipePaths()
+  const width = Math.max(...rows.map(({ path }) => path.length))
+  const pad = ' '.repeat(width + 4)
+  return rows
+    .map(({ path, type, description, default: value }) => {
+      const facts = style('dim', `${type}; quickstart: ${show(value)}`)
+      return `  ${style('cyan', path.padEnd(width))}  ${description}\n${pad}${facts}`
+    })
+    .join('\n')
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+function append(value: string, earlier: readonly string[]): readonly string[] {
+  return [...earlier, value]
+}
+
+/** A reader of whole numbers from `least` up, for commander. */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = /^\s*[+-]?\d+\s*$/.test(text) ? Number(text) : NaN
+    if (!Number.isSafeInteger(value) || value < least) {
+      throw new InvalidArgumentError(`Expected a whole number, ${least} or more.`)
+    }
+    return value
+  }
+}
+
+/** A reader of finite numbers from `least` up, for commander. */
+export function finiteNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? NaN : Number(text)
+    if (!Number.isFinite(value) || value < least) throw new InvalidArgumentError(`Expected a number, ${least} or more.`)
+    return value
+  }
+}

@@ -1,0 +1,50 @@
+/** A line at the bottom of a terminal that is rewritten in place, under lines that stay. */
+import type { Channel, Sink } from './terminal.ts'
+
+export interface StatusLine {
+  /** Replaces the status. */
+  show(text: string): void
+  /** Writes a line that stays, above the status. */
+  line(text?: string): void
+  /** Takes the status away; what was written stays. */
+  clear(): void
+}
+
+const ERASE = '\r\u001B[2K'
+
+/** On a stream that is no terminal, `show` and `clear` do nothing. */
+export function statusLine(channel: Channel, sink: Sink): StatusLine {
+  let shown = ''
+  const erase = (): void => {
+    if (shown !== '') sink.write(ERASE)
+  }
+  return {
+    show(text) {
+      if (!channel.interactive) return
+      // A line as wide as the terminal would wrap, and could not be erased.
+      const fitting = clip(text, channel.width() - 1)
+      if (fitting === shown) return
+      sink.write(`${shown === '' ? '' : ERASE}${fitting}`)
+      shown = fitting
+    },
+    line(text = '') {
+      erase()
+      channel.line(text)
+      if (shown !== '') sink.write(shown)
+    },
+    clear() {
+      erase()
+      shown = ''
+    },
+  }
+}
+
+/** The first `width` characters, not counting colour codes; whole codes stay. */
+export function clip(text: string, width: number): string {
+  let left = width
+  // eslint-disable-next-line no-control-regex -- escape sequences are what is looked for
+  return text.replaceAll(/(\u001B\[\d+m)|([\s\S])/gu, (_, code: string | undefined, character: string) => {
+    if (code !== undefined) return code
+    return left-- > 0 ? character : ''
+  })
+}
