@@ -22,7 +22,6 @@ export { layerNorm, logSoftmax, rmsNorm, softmax, type NormOptions } from './ops
 export { clipByGlobalNorm, crossEntropy, type CrossEntropyOptions } from './ops/loss.ts'
 export { attention, type AttentionOptions } from './ops/attention.ts'
 export { dropout, randomUniform } from './ops/random.ts'
-export { philox4x32, uniformOfWord } from './ops/philox.ts'
 export { allRows } from './ops/table.ts'
 
 export {

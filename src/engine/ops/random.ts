@@ -5,7 +5,7 @@ import { sizeOf, type Shape } from '../ir/node.ts'
 import { greaterEqual, select } from './compare.ts'
 import { createTensor } from './create.ts'
 import { mul } from './elementwise.ts'
-import { philox4x32, philoxKeySteps, philoxMultipliers, philoxRounds, uniformOfWord } from './philox.ts'
+import { PHILOX_M0, PHILOX_M1, PHILOX_ROUNDS, PHILOX_W0, PHILOX_W1, philox4x32Into } from '../../random/philox.ts'
 import { ShapeError, type OpRow, type Sample, type Tensor } from './row.ts'
 import { describeType } from '../ir/describe.ts'
 import { checkDTypes, checkShape } from './shape.ts'
@@ -38,7 +38,7 @@ export const randomUniformRow: OpRow = {
     const key = [key0!.data[0]!, key1!.data[0]!] as const
     const words = new Uint32Array(4)
     for (let at = 0; at < output.data.length; at++) {
-      philox4x32(key, [at, attributes['stream'] as number, 0, 0], words)
+      philox4x32Into(words, 0, at, attributes['stream'] as number, 0, 0, key[0], key[1])
       output.data[at] = uniformOfWord(words[0]!)
     }
   },
@@ -65,12 +65,12 @@ function emitPhiloxWord(
   key: readonly [Value, Value],
   counter: readonly [Value, Value, Value, Value],
 ): Value {
-  const [m0, m1] = philoxMultipliers.map((multiplier) => b.constantInt(multiplier)) as [Value, Value]
-  const [s0, s1] = philoxKeySteps.map((step) => b.constantInt(step)) as [Value, Value]
+  const [m0, m1] = [b.constantInt(PHILOX_M0), b.constantInt(PHILOX_M1)]
+  const [s0, s1] = [b.constantInt(PHILOX_W0), b.constantInt(PHILOX_W1)]
   const xor = (x: Value, y: Value, z: Value): Value => b.op('xor', [b.op('xor', [x, y]), z])
   let [k0, k1] = key
   let [c0, c1, c2, c3] = counter
-  for (let round = 1; round < philoxRounds; round++) {
+  for (let round = 1; round < PHILOX_ROUNDS; round++) {
     const [high0, low0] = [b.op('mulHighUnsigned', [m0, c0]), b.op('mulInt', [m0, c0])]
     const [high1, low1] = [b.op('mulHighUnsigned', [m1, c2]), b.op('mulInt', [m1, c2])]
     ;[c0, c1, c2, c3] = [xor(high1, c1, k0), low1, xor(high0, c3, k1), low0]
@@ -98,4 +98,9 @@ export function dropout(x: Tensor, rate: number, key0: Tensor, key1: Tensor, str
   if (rate === 0) return x
   const kept = greaterEqual(randomUniform(key0, key1, { shape: x.shape, stream }), rate)
   return select(kept, mul(x, 1 / (1 - rate)), 0)
+}
+
+/** A random word as a number in [0, 1): its top 24 bits, which f32 holds exactly. */
+function uniformOfWord(word: number): number {
+  return (word >>> 8) * 2 ** -24
 }

@@ -6,7 +6,7 @@ import { gradient } from '../../autodiff/gradient.ts'
 import { sizeOf, type DType, type Shape } from '../../ir/node.ts'
 import { createTensor } from '../../ops/create.ts'
 import { mul } from '../../ops/elementwise.ts'
-import { philox4x32, uniformOfWord } from '../../ops/philox.ts'
+import { philox4x32 } from '../../../random/philox.ts'
 import { sum } from '../../ops/reduce.ts'
 import type { OpRow, Sample, Tensor } from '../../ops/row.ts'
 import { allRows } from '../../ops/table.ts'
@@ -93,5 +93,5 @@ function differentiableInputs(row: OpRow, inputs: readonly Tensor[], output: Ten
 function uniforms(name: string): () => number {
   const key = [...name].reduce((hash, character) => (Math.imul(hash, 31) + character.charCodeAt(0)) | 0, 7)
   let counter = 0
-  return () => uniformOfWord(philox4x32([key, 0], [counter++, 0, 0, 0])[0]!)
+  return () => philox4x32([counter++, 0, 0, 0], [key, 0])[0] / 2 ** 32
 }
