@@ -46,3 +46,4 @@ export {
 } from './runtime/create.ts'
 export { createInterpreterBackend } from './runtime/interpreter/interpreter.ts'
 export { cpuFeatures } from './runtime/native/machine.ts'
+export { inspect, inspections, type Inspection } from './runtime/inspect.ts'

@@ -1,5 +1,6 @@
 /** A backend that compiles: the plan makes the program, a machine runs it. */
 import type { DType, Shape } from '../ir/node.ts'
+import type { KernelTarget } from '../kernel/builder.ts'
 import { planProgram } from '../plan/passes.ts'
 import type { Program } from '../plan/program.ts'
 import type { Graph } from '../trace/trace.ts'
@@ -22,6 +23,11 @@ export class CompiledBackend implements Backend {
     this.description = machine.description
     this.threads = machine.threads
     this.#machine = machine
+  }
+
+  /** What kernels are built for. */
+  get target(): KernelTarget {
+    return this.#machine.target
   }
 
   compile(graph: Graph): CompiledExecutable {

@@ -1,0 +1,85 @@
+/** Shows what became of a graph: its nodes, the passes, the launches, the kernels, their code, and where the time goes. */
+import { printGraph } from '../ir/print.ts'
+import { printKernel } from '../kernel/print.ts'
+import { planProgram } from '../plan/passes.ts'
+import type { Launch, Program } from '../plan/program.ts'
+import type { Graph } from '../trace/trace.ts'
+import type { Backend, LaunchTime } from './backend.ts'
+import { CompiledBackend } from './compiled.ts'
+
+export const inspections = ['graph', 'passes', 'plan', 'kernels', 'code', 'times'] as const
+export type Inspection = (typeof inspections)[number]
+
+/**
+ * The text of one inspection of a graph on a backend. `times` runs the program as its buffers stand, so its inputs must
+ * be filled. Throws where the backend does not compile (the interpreter has only a graph).
+ */
+export function inspect(backend: Backend, graph: Graph, what: Inspection): string {
+  if (what === 'graph') return printGraph(graph)
+  if (!(backend instanceof CompiledBackend)) {
+    throw new Error(`The ${backend.name} backend does not compile, so it has no ${what}; choose native or wasm.`)
+  }
+  if (what === 'passes') return passesOf(backend, graph)
+  const executable = backend.compile(graph)
+  const { program } = executable
+  if (what === 'plan') return launchesOf(program)
+  if (what === 'kernels') return program.kernels.map((kernel) => printKernel(kernel)).join('\n\n')
+  if (what === 'code') return program.kernels.map((_, k) => executable.listing(k)).join('\n\n')
+  return timesOf(executable.profile())
+}
+
+function passesOf(backend: CompiledBackend, graph: Graph): string {
+  const lines: string[] = []
+  planProgram(graph, backend.target, {
+    onPass: (pass, { nodes }, milliseconds) => {
+      lines.push(
+        `${pass.padEnd(36)} ${String(nodes.length).padStart(6)} nodes ${milliseconds.toFixed(1).padStart(8)} ms`,
+      )
+    },
+  })
+  return lines.join('\n')
+}
+
+function launchesOf(program: Program): string {
+  const { launches, kernels, arenaBytes, scratchBytes, flops } = program
+  const where = (launch: Launch): string =>
+    launch.buffers.map((use) => (use.space === 'arena' ? `@${use.offset}` : `${use.name}+${use.offset}`)).join(' ')
+  return [
+    `${program.name}: ${launches.length} launches of ${kernels.length} kernels, ` +
+      `${launches.filter((launch) => launch.barrier).length} barriers, arena ${megabytes(arenaBytes)}, ` +
+      `scratch ${megabytes(scratchBytes)} a thread, ${(flops / 1e9).toFixed(3)} Gflop`,
+    ...launches.map(
+      (launch) =>
+        `${launch.barrier ? '|' : ' '} k${String(launch.kernel).padEnd(4)} ${String(launch.units).padStart(7)} units  ` +
+        `${launch.label}  (${where(launch)})`,
+    ),
+  ].join('\n')
+}
+
+/** Launches of one label but for block numbers, added up, longest first. */
+function timesOf(times: readonly LaunchTime[]): string {
+  const groups = new Map<string, { milliseconds: number; flops: number; bytes: number; count: number }>()
+  for (const { label, milliseconds, flops, bytes } of times) {
+    const key = label.replaceAll(/\.\d+(?=[. ])/g, '.*')
+    const group = groups.get(key) ?? { milliseconds: 0, flops: 0, bytes: 0, count: 0 }
+    group.milliseconds += milliseconds
+    group.flops += flops
+    group.bytes += bytes
+    group.count++
+    groups.set(key, group)
+  }
+  const total = times.reduce((sum, time) => sum + time.milliseconds, 0)
+  const lines = [...groups]
+    .toSorted((a, b) => b[1].milliseconds - a[1].milliseconds)
+    .map(
+      ([label, { milliseconds, flops, bytes, count }]) =>
+        `${milliseconds.toFixed(3).padStart(9)} ms ${((100 * milliseconds) / total).toFixed(1).padStart(5)} % ` +
+        `${String(count).padStart(4)} x ${(flops / milliseconds / 1e6).toFixed(1).padStart(7)} Gflop/s ` +
+        `${(bytes / milliseconds / 1e6).toFixed(1).padStart(6)} GB/s  ${label}`,
+    )
+  return [`${total.toFixed(3).padStart(9)} ms in all`, ...lines].join('\n')
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(2)} MB`
+}
