@@ -1,27 +1,34 @@
 /** The backends that the training tests run on, and how far each may be from float64. */
-import type { Backend } from '../engine/index.ts'
-import { createInterpreterBackend } from '../engine/runtime/interpreter/interpreter.ts'
+import { availableBackends, createBackend, createInterpreterBackend, type Backend } from '../engine/index.ts'
 
 export interface TestedBackend {
   readonly label: string
   create(): Backend
-  /** Whether its numbers are float64. */
-  readonly precision: 'float64' | 'float32'
-  /** Largest difference allowed against the plain twin in float64, relative to the larger of 1 and the value's own scale. */
+  /** Largest difference allowed against the plain twin in float64, as a share of the largest value compared. */
   readonly tolerance: number
 }
 
-export const testedBackends: readonly TestedBackend[] = [
-  {
-    label: 'interpreter, float64',
-    create: () => createInterpreterBackend({ precision: 'f64' }),
-    precision: 'float64',
-    tolerance: 1e-9,
-  },
-  {
-    label: 'interpreter, float32',
-    create: () => createInterpreterBackend({ precision: 'f32' }),
-    precision: 'float32',
-    tolerance: 1e-4,
-  },
-]
+export const float64: TestedBackend = {
+  label: 'interpreter, float64',
+  create: () => createInterpreterBackend({ precision: 'f64' }),
+  tolerance: 1e-9,
+}
+export const float32: TestedBackend = {
+  label: 'interpreter, float32',
+  create: () => createInterpreterBackend({ precision: 'f32' }),
+  tolerance: 1e-4,
+}
+
+const compiled = availableBackends().filter(({ name }) => name !== 'interpreter')
+
+/** The compiled backends that can run on this machine. */
+export const compiledBackends: readonly TestedBackend[] = compiled
+  .filter(({ unavailable }) => unavailable === undefined)
+  .map(({ name }) => ({ label: name, create: () => createBackend({ backend: name }), tolerance: 1e-4 }))
+
+export const testedBackends: readonly TestedBackend[] = [float64, float32, ...compiledBackends]
+
+/** Those that this machine lacks, with the reason: shown as skipped, so that nobody takes them for tested. */
+export const missingBackends: readonly string[] = compiled.flatMap(({ name, unavailable }) => {
+  return unavailable === undefined ? [] : [`${name}: ${unavailable}`]
+})

@@ -13,6 +13,7 @@ export {
   type TrainEvent,
   type TrainSummary,
 } from './events.ts'
+export { train } from './trainer.ts'
 export type { TrainOptions } from './options.ts'
-export { createSampler, type Sampler, type SampleOptions } from './sample.ts'
+export { createSampler, openSampler, type OpenedSampler, type Sampler, type SampleOptions } from './sample.ts'
 export { modelSetup, recipeLedger } from './setup.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { randomSequence } from '../random/index.ts'
 import { resolveRecipe, type RecipeConfig } from '../recipes/index.ts'
-import { testedBackends } from './backends.test.data.ts'
+import { float32 } from './backends.test.data.ts'
 import { initialiseParameters } from './initialise.ts'
 import { chooseToken, createSampler, type SampleOptions } from './sample.ts'
 import { modelSetup } from './setup.ts'
@@ -46,7 +46,7 @@ describe('chooseToken', () => {
 describe('a sampler', () => {
   const tokenizer = { ...tinyCorpus(13).tokenizer, encode: (text: string) => Uint16Array.from(text, Number) }
   const sample = async (options: SampleOptions): Promise<number[]> => {
-    const backend = testedBackends[1]!.create()
+    const backend = float32.create()
     initialiseParameters(backend, modelSetup(config, tokenizer.vocab).parameters, 3)
     const found: number[] = []
     for await (const token of createSampler(backend, config, tokenizer).generate(options)) found.push(token)

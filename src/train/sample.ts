@@ -1,11 +1,14 @@
 /** Text from a trained model: one token after another, from the weights that a backend holds. */
+import { loadCheckpoint } from '../checkpoint/index.ts'
+import { tokenizerFromDescription, type Tokenizer } from '../data/index.ts'
 import { bufferName, type Backend } from '../engine/index.ts'
-import type { Tokenizer } from '../data/index.ts'
 import { keyFor, randomSequence, type RandomSequence } from '../random/index.ts'
-import type { RecipeConfig } from '../recipes/index.ts'
+import { checkConfig, type RecipeConfig } from '../recipes/index.ts'
+import type { CheckpointRecord } from '../records/index.ts'
 import { integers } from './programs.ts'
 import { modelSetup } from './setup.ts'
 import { BATCH_INPUTS, SAMPLE_POSITION, traceSample } from './step.ts'
+import { restoreWeights } from './storage.ts'
 
 export interface SampleOptions {
   /** Text to continue; empty starts after a line break (or after token 0 where the tokenizer has none). */
@@ -32,7 +35,27 @@ export interface Sampler {
   text(options?: SampleOptions): Promise<string>
 }
 
-/** A sampler over the weights in `backend`'s buffers: after training, or after `loadWeights`. */
+export interface OpenedSampler extends Sampler {
+  /** The checkpoint's folder. */
+  readonly folder: string
+  readonly record: CheckpointRecord
+}
+
+/**
+ * Reads a checkpoint's weights into `backend` and makes a sampler over them. `path` is a run's folder or a checkpoint's
+ * own; `which` chooses in a run's folder: the last unless told.
+ * Throws CheckpointError where there is none or it is damaged, RecipeError where its configuration is not ours.
+ */
+export async function openSampler(backend: Backend, path: string, which?: 'last' | 'best'): Promise<OpenedSampler> {
+  const checkpoint = loadCheckpoint(path, which, { optimizer: false })
+  const { folder, metadata } = checkpoint
+  const config = checkConfig(metadata.recipe.config, folder)
+  const tokenizer = await tokenizerFromDescription(metadata.tokenizer)
+  restoreWeights(backend, modelSetup(config, tokenizer.vocab), checkpoint)
+  return { ...createSampler(backend, config, tokenizer), folder, record: metadata }
+}
+
+/** A sampler over the weights that `backend`'s buffers hold, as after training. */
 export function createSampler(backend: Backend, config: RecipeConfig, tokenizer: Tokenizer): Sampler {
   const setup = modelSetup(config, tokenizer.vocab)
   const { context, vocab } = setup.config
