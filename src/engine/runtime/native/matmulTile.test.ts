@@ -35,10 +35,12 @@ function tileKernel({ rows, vectors }: Tile, depth: number): (b: KernelBuilder, 
   }
 }
 
+function values(count: number, seed: number): number[] {
+  return Array.from({ length: count }, (_, k) => Math.fround(((k * 0.618034 + seed) % 1) - 0.5))
+}
+
 function specOf(tile: Tile, lanes: number, depth: number): KernelSpec {
   const width = tile.vectors * lanes
-  const values = (count: number, seed: number): number[] =>
-    Array.from({ length: count }, (_, k) => Math.fround(((k * 0.618034 + seed) % 1) - 0.5))
   return {
     units: 1,
     buffers: [

@@ -184,10 +184,13 @@ function copied(pool: Pool): Pool {
   return { int: [...pool.int], f32: [...pool.f32], i32: [...pool.i32], mask: [...pool.mask] }
 }
 
+function numbers(make: () => number): number[] {
+  return Array.from({ length: bufferElements }, make)
+}
+
 /** A kernel and its buffers; the same seed gives the same. */
 export function randomKernel(seed: number): KernelSpec {
   const dice = new Dice(seed)
-  const numbers = (make: () => number): number[] => Array.from({ length: bufferElements }, make)
   return {
     units: 1 + dice.below(8),
     buffers: [
