@@ -82,14 +82,13 @@ function append(value: string, earlier: readonly string[]): readonly string[] {
   return [...earlier, value]
 }
 
-/** A reader of whole numbers from `least` up, for commander. */
-export function wholeNumber(least: number): (text: string) => number {
+/** A reader of whole numbers from `least` to `most`, for commander. */
+export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  const range = most === Number.MAX_SAFE_INTEGER ? `${least} or more` : `from ${least} to ${most}`
   return (text) => {
     const value = /^\s*[+-]?\d+\s*$/.test(text) ? Number(text) : NaN
-    if (!Number.isSafeInteger(value) || value < least) {
-      throw new InvalidArgumentError(`Expected a whole number, ${least} or more.`)
-    }
-    return value
+    if (value >= least && value <= most) return value
+    throw new InvalidArgumentError(`Expected a whole number, ${range}.`)
   }
 }
 

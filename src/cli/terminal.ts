@@ -11,6 +11,8 @@ const STYLES = {
 export type Style = keyof typeof STYLES
 
 export interface Channel {
+  /** Writes the text as it is. */
+  write(text: string): void
   /** Writes the text and a line end. */
   line(text?: string): void
   /** The text in a style, or as it is where colours are off. */
@@ -44,6 +46,7 @@ export function processTerminal(): Terminal {
 export function channel(sink: Sink, env: Environment): Channel {
   const color = wantsColor(sink.isTTY === true, env)
   return {
+    write: (text) => void (text === '' ? undefined : sink.write(text)),
     line: (text = '') => void sink.write(`${text}\n`),
     style(style, text) {
       const [open, close] = STYLES[style]

@@ -1,0 +1,128 @@
+/** `halflife ledger`: which weights of a recipe or of a run decay, why, and how fast. Nothing is trained. */
+import { existsSync } from 'node:fs'
+import type { Command } from 'commander'
+import { diffLedgers, findPolicy, policies, policyNames, renderLedger } from '../optim/index.ts'
+import type { Ledger, LedgerChange, PolicyName } from '../optim/index.ts'
+import { recipeNames, type RecipeConfig } from '../recipes/index.ts'
+import { modelSetup, recipeLedger } from '../train/index.ts'
+import { nearest } from '../optim/nearest.ts'
+import { UsageError } from './errors.ts'
+import { whole } from './quantity.ts'
+import { addRecipeFlags, recipeFromFlags, recipeList, type RecipeFlags } from './recipeFlags.ts'
+import { readSavedRun, type SavedRun } from './savedRun.ts'
+import type { Channel, Terminal } from './terminal.ts'
+import { vocabularyOf } from './vocabulary.ts'
+
+interface LedgerFlags extends RecipeFlags {
+  readonly policy?: string
+  readonly tensors?: boolean
+  readonly json?: boolean
+}
+
+const EXAMPLES = `
+Examples:
+  halflife ledger quickstart
+  halflife ledger gpt2@124m --policy mingpt        what changes under minGPT's rule
+  halflife ledger gpt2@124m --tensors | less       every tensor with the rule that matched
+  halflife ledger runs/quickstart-… --json         of a run`
+
+export function addLedger(program: Command, { out, err }: Terminal): void {
+  const command = program
+    .command('ledger')
+    .summary('show which weights decay, why and how fast')
+    .description(
+      'Show which weights of a recipe or a run decay, the half-life that this gives them in steps, and what share of\n' +
+        'their initial values is left of them when the run ends.',
+    )
+    .argument('<recipe-or-folder>', `a recipe (${recipeNames.join(', ')}) or the folder of a run`)
+    .option('--policy <name>', `decide by another policy: ${policyNames.join(', ')}`)
+    .option('--tensors', 'list every tensor with the rule that matched')
+  addRecipeFlags(command)
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', () => `\nRecipes:\n${recipeList()}\n\nPolicies:\n${policyList()}\n${EXAMPLES}`)
+    .action(async (subject: string, flags: LedgerFlags) => {
+      const { own, asked } = await ledgersOf(subject, flags, err)
+      if (flags.json === true) return out.line(JSON.stringify(ledgerDocument(asked), null, 2))
+      out.line(renderLedger(asked, { color: out.color, width: out.width() }))
+      for (const line of differences(own, asked)) out.line(line)
+      if (flags.tensors === true) for (const line of tensorTable(asked)) out.line(line)
+    })
+}
+
+/** The document of `ledger --json`. */
+export function ledgerDocument({ policy, totals, entries }: Ledger): unknown {
+  return {
+    policy,
+    totals,
+    entries: entries.map(({ name, aliases, shape, role, weightDecay, reason }) => {
+      return { name, aliases, shape, role, weightDecay, reason }
+    }),
+  }
+}
+
+/** The ledger by the subject's own policy, and by the one asked for. */
+async function ledgersOf(subject: string, flags: LedgerFlags, err: Channel): Promise<{ own: Ledger; asked: Ledger }> {
+  const policy = flags.policy === undefined ? undefined : (findPolicy(flags.policy).name as PolicyName)
+  const saved = recipeNames.includes(subject) ? null : await readLedgerSubject(subject)
+  const { config } = recipeFromFlags(saved?.recipe ?? subject, flags, saved?.config)
+  const vocab = saved?.tokenizer.vocab ?? (await vocabularyOf(config, err))
+  const own = ledgerOf(config, vocab)
+  if (policy === undefined) return { own, asked: own }
+  return { own, asked: ledgerOf({ ...config, optimizer: { ...config.optimizer, policy } }, vocab) }
+}
+
+/** A subject that is no recipe: a run, or a name that is neither. */
+async function readLedgerSubject(subject: string): Promise<SavedRun> {
+  if (existsSync(subject)) return readSavedRun(subject)
+  const near = nearest(subject, recipeNames)
+  const guess = near === undefined ? '' : `Did you mean "${near}"? `
+  throw new UsageError(
+    `"${subject}" is neither a recipe nor a folder.`,
+    `${guess}The recipes are: ${recipeNames.join(', ')}.`,
+  )
+}
+
+function ledgerOf(config: RecipeConfig, vocab: number): Ledger {
+  return recipeLedger(config, modelSetup(config, vocab).parameters)
+}
+
+/** What changes sides when another policy decides; nothing where the two agree by name. */
+function differences(own: Ledger, asked: Ledger): string[] {
+  if (own.policy === asked.policy) return []
+  const { startDecaying, stopDecaying, otherWeightDecay } = diffLedgers(own, asked)
+  const lists: readonly (readonly [string, readonly LedgerChange[]])[] = [
+    ['decays only here', startDecaying],
+    [`decays only under ${own.policy}`, stopDecaying],
+    ['decays with another λ', otherWeightDecay],
+  ]
+  const lines = lists.filter(([, changes]) => changes.length > 0).map(([what, changes]) => `  ${what}: ${sum(changes)}`)
+  return ['', `Compared with ${own.policy}:`, ...(lines.length === 0 ? ['  the same tensors decay'] : lines)]
+}
+
+const NAMES_SHOWN = 4
+
+function sum(changes: readonly LedgerChange[]): string {
+  const count = changes.reduce((total, { parameters }) => total + parameters, 0)
+  const names = changes.slice(0, NAMES_SHOWN).map(({ name }) => name)
+  const more = changes.length > NAMES_SHOWN ? ', …' : ''
+  const tensors = `${changes.length} tensor${changes.length === 1 ? '' : 's'}`
+  return `${tensors}, ${whole(count)} parameters (${names.join(', ')}${more})`
+}
+
+function tensorTable({ entries }: Ledger): string[] {
+  const rows = entries.map(({ name, aliases, shape, role, weightDecay, reason }) => [
+    [name, ...aliases].join(' = '),
+    `[${shape.join(', ')}]`,
+    role,
+    weightDecay === 0 ? '–' : String(Number(weightDecay.toPrecision(4))),
+    reason,
+  ])
+  const table = [['tensor', 'shape', 'role', 'λ', 'because'], ...rows]
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)))
+  return ['', ...table.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))]
+}
+
+function policyList(): string {
+  const width = Math.max(...policyNames.map((name) => name.length))
+  return policyNames.map((name) => `  ${name.padEnd(width)}  ${policies[name].description}`).join('\n')
+}

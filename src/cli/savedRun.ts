@@ -1,0 +1,34 @@
+/** What commands need to know of a run that was saved. */
+import { basename, dirname } from 'node:path'
+import { readCheckpointMetadata, type CheckpointSlot } from '../checkpoint/index.ts'
+import { tokenizerFromDescription, type Tokenizer } from '../data/index.ts'
+import { checkConfig, type RecipeConfig } from '../recipes/index.ts'
+
+export interface SavedRun {
+  /** The run's folder. */
+  readonly folder: string
+  /** Name of its recipe. */
+  readonly recipe: string
+  readonly config: RecipeConfig
+  readonly tokenizer: Tokenizer
+  /** Optimizer steps done. */
+  readonly step: number
+}
+
+/** Reads a run by its folder or one of its checkpoints' folders. Throws CheckpointError and RecipeError. */
+export async function readSavedRun(path: string, which?: CheckpointSlot): Promise<SavedRun> {
+  const { recipe, tokenizer, step } = readCheckpointMetadata(path, which)
+  return {
+    folder: runFolderOf(path),
+    recipe: recipe.name,
+    config: checkConfig(recipe.config, path),
+    tokenizer: await tokenizerFromDescription(tokenizer),
+    step,
+  }
+}
+
+/** `runs/a/checkpoints/last` -> `runs/a`; anything else is a run's folder itself. */
+export function runFolderOf(path: string): string {
+  const parent = dirname(path)
+  return basename(parent) === 'checkpoints' ? dirname(parent) : path.replace(/(?<=.)\/+$/, '')
+}

@@ -1,0 +1,174 @@
+/** `halflife train`: trains a recipe, tells how it goes on stderr, and reports on stdout. */
+import type { Command } from 'commander'
+import { loadCorpus, unigramEntropy, type Corpus } from '../data/index.ts'
+import { createBackend, type Backend } from '../engine/index.ts'
+import { recipeNames, type ResolvedRecipe } from '../recipes/index.ts'
+import { createSampler, train, type EndEvent, type EvaluationEvent } from '../train/index.ts'
+import { addBackendFlags, backendOptions, type BackendFlags } from './backendFlags.ts'
+import { closingReport } from './closingReport.ts'
+import { commandName } from './commandName.ts'
+import { EXIT, UsageError } from './errors.ts'
+import { interruptSignal } from './interrupt.ts'
+import { createNarrator, type Narrator } from './narrator.ts'
+import { defaultRunFolder } from './outFolder.ts'
+import { addRecipeFlags, pathList, recipeFromFlags, recipeList, wholeNumber, type RecipeFlags } from './recipeFlags.ts'
+import { TEMPERATURE } from './sample.ts'
+import { readSavedRun } from './savedRun.ts'
+import type { Channel, Terminal } from './terminal.ts'
+
+interface TrainFlags extends RecipeFlags, BackendFlags {
+  readonly out?: string
+  readonly resume?: string
+  readonly sample: number
+  readonly json?: boolean
+}
+
+const EXAMPLES = `
+Examples:
+  halflife train                                          Moby-Dick, about a minute
+  halflife train shakespeare-char-cpu --data input.txt    nanoGPT's CPU run
+  halflife train --data notes/ --tokenizer gpt2 --steps 500
+  halflife train --set optimizer.weightDecay=2 --set model.layers=6 --out runs/strong
+  halflife train --resume runs/strong                     go on where it stopped
+  halflife train --resume runs/strong --steps 3000        … and further than planned
+  halflife train quickstart --json > result.json
+
+Ctrl-C saves a checkpoint and says how to go on; pressed again, it ends the program at once.`
+
+export function addTrain(program: Command, terminal: Terminal): void {
+  const { out } = terminal
+  const command = program
+    .command('train')
+    .summary('train a GPT')
+    .description('Train a GPT: a recipe, changed by files and flags. Progress goes to stderr, the result to stdout.')
+    .argument('[recipe]', `${recipeNames.join(', ')} (default: quickstart)`)
+  addRecipeFlags(command)
+    .option('--out <dir>', 'folder for checkpoints and metrics (default: runs/<recipe>-<time>)')
+    .option('--resume <dir>', 'go on with a run from its last checkpoint')
+  addBackendFlags(command)
+    .option('--sample <n>', 'tokens of text to write at the end', wholeNumber(0), 300)
+    .option('--json', 'print one JSON document at the end')
+    .addHelpText(
+      'after',
+      () => `\nRecipes:\n${recipeList()}\n\nPaths for --set and --config:\n${pathList(out)}\n${EXAMPLES}`,
+    )
+    .action(async (recipe: string | undefined, flags: TrainFlags) => {
+      process.exitCode = await runTraining(recipe, flags, terminal)
+    })
+}
+
+interface Plan {
+  readonly recipe: ResolvedRecipe
+  readonly folder: string
+  readonly data: string
+}
+
+async function runTraining(name: string | undefined, flags: TrainFlags, terminal: Terminal): Promise<number> {
+  const { recipe, folder, data } = await planRun(name, flags)
+  const backend = createBackend(backendOptions(flags))
+  const narrator = createNarrator(terminal.err, process.stderr)
+  try {
+    const corpus = await loadCorpus({ data, tokenizer: recipe.config.data.tokenizer })
+    const ending = await follow({ recipe, corpus, backend, folder, resume: flags.resume }, narrator, terminal.err)
+    if (flags.json === true) terminal.out.line(JSON.stringify(ending.end.summary, null, 2))
+    if (ending.end.reason === 'interrupted') {
+      tellInterrupted(ending.end, terminal.err)
+      return EXIT.interrupted
+    }
+    if (flags.json !== true) terminal.out.line(await report(ending, { recipe, corpus, backend, flags }, terminal.out))
+    return EXIT.done
+  } finally {
+    narrator.close()
+    backend.dispose()
+  }
+}
+
+/** Settles what is trained, on what, and where it is written, before anything is loaded. */
+async function planRun(name: string | undefined, flags: TrainFlags): Promise<Plan> {
+  const saved = flags.resume === undefined ? null : await readSavedRun(flags.resume)
+  if (saved !== null && name !== undefined && name !== saved.recipe) {
+    throw new UsageError(
+      `${saved.folder} is a run of the recipe "${saved.recipe}", not of "${name}".`,
+      'Leave the recipe out when you resume.',
+    )
+  }
+  const recipe = recipeFromFlags(saved?.recipe ?? name ?? 'quickstart', flags, saved?.config)
+  const data = recipe.config.data.path
+  if (data === null) {
+    throw new UsageError(
+      `The recipe "${recipe.name}" comes without a text.`,
+      'Give one with --data: a text file, a folder, or a built-in corpus such as moby-dick.',
+    )
+  }
+  return { recipe, data, folder: flags.out ?? saved?.folder ?? defaultRunFolder(recipe.name) }
+}
+
+interface Run {
+  readonly recipe: ResolvedRecipe
+  readonly corpus: Corpus
+  readonly backend: Backend
+  readonly folder: string
+  readonly resume: string | undefined
+}
+
+interface Ending {
+  readonly end: EndEvent
+  readonly before: EvaluationEvent | null
+  readonly after: EvaluationEvent | null
+}
+
+/** Trains to the end or to Ctrl-C, telling every event. */
+async function follow(run: Run, narrator: Narrator, err: Channel): Promise<Ending> {
+  const { recipe, corpus, backend, folder, resume } = run
+  const interrupt = interruptSignal(() => {
+    narrator.say(err.style('yellow', 'Stopping: saving a checkpoint. Ctrl-C again ends the program at once.'))
+  })
+  let end: EndEvent | null = null
+  let before: EvaluationEvent | null = null
+  let after: EvaluationEvent | null = null
+  try {
+    for await (const event of train({ recipe, corpus, backend, out: folder, resume, signal: interrupt.signal })) {
+      narrator.tell(event)
+      if (event.kind === 'end') end = event
+      if (event.kind !== 'evaluation') continue
+      before ??= event
+      after = event
+    }
+  } finally {
+    interrupt.dispose()
+  }
+  if (end === null) throw new Error('The training ended without saying so.')
+  return { end, before, after }
+}
+
+function tellInterrupted({ summary, resumeCommand }: EndEvent, err: Channel): void {
+  const where = summary.checkpoint === null ? '' : ` The checkpoint is ${summary.checkpoint}.`
+  err.line(`Stopped after step ${summary.steps}.${where}`)
+  if (resumeCommand !== null) err.line(`To go on: ${resumeCommand.replace(/^halflife\b/, commandName())}`)
+}
+
+interface Trained {
+  readonly recipe: ResolvedRecipe
+  readonly corpus: Corpus
+  readonly backend: Backend
+  readonly flags: TrainFlags
+}
+
+async function report(ending: Ending, { recipe, corpus, backend, flags }: Trained, out: Channel): Promise<string> {
+  const { tokenizer, validation } = corpus
+  const { seed } = recipe.config.train
+  const sample =
+    flags.sample === 0
+      ? null
+      : await createSampler(backend, recipe.config, tokenizer).text({
+          tokens: flags.sample,
+          temperature: TEMPERATURE,
+          seed,
+        })
+  const { before, after, end } = ending
+  const entropy = unigramEntropy(validation, tokenizer.vocab)
+  return closingReport(
+    { summary: end.summary, before, after, unigramEntropy: entropy, sample, command: commandName() },
+    out,
+  )
+}
