@@ -258,6 +258,21 @@ describe('memory', () => {
     expect([...new Int32Array(Float32Array.from(x).buffer)]).toEqual(wanted)
   })
 
+  it('reaches beyond 2 GiB', () => {
+    const machine = start({ threads: 2 })
+    // Its pages are never touched, so that no memory is taken for it.
+    machine.buffer('unused', 'f32', [2 ** 29 + 2 ** 20])
+    const program = mixingProgram(16, 8)
+    const loaded = machine.load(program)
+    const x = machine.buffer('x', 'f32', [64])
+    expect(x.byteOffset).toBeGreaterThan(2 ** 31)
+    fill(x)
+    loaded.run()
+    expect(loaded.profile().length).toBe(8)
+    const bits = [...new Int32Array(Float32Array.from(x).buffer)]
+    expect(bits).toEqual(resultOf(start({ threads: 1 }), program, 2))
+  })
+
   it('refuses a buffer under another type or shape, and more than 4 GiB, and stays usable', () => {
     const machine = start({ threads: 1 })
     machine.buffer('x', 'f32', [4, 8])

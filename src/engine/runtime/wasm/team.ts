@@ -125,7 +125,9 @@ function startWorker(memory: WasmMemory, thread: number): Member {
     name: `halflife-wasm-${thread}`,
     workerData,
     transferList: [port2],
+    // Loaders and hooks that the process was started with are not for the worker, and could wait for this thread.
     execArgv: [],
+    env: {},
   })
   // Neither keeps the process alive.
   worker.unref()
