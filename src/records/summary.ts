@@ -26,8 +26,8 @@ export const summaryRecord = z.object({
   /** In nats per token; null when nothing was measured. */
   trainLoss: z.number().nullable(),
   valLoss: z.number().nullable(),
-  /** Folder of the last checkpoint. */
-  checkpoint: z.string().min(1),
+  /** Folder of the last checkpoint; null when nothing is written. */
+  checkpoint: z.string().min(1).nullable(),
 })
 
 export type SummaryRecord = Immutable<z.infer<typeof summaryRecord>>
