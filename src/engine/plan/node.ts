@@ -49,12 +49,15 @@ export function importGraph(graph: Graph): PlanGraph {
 
 /**
  * Rebuilds a graph. `visit` sees each node with its rewritten inputs, in order, and returns what takes its place: undefined
- * to keep it, or a tensor, which may be new nodes over the given inputs. What nothing needs any more is dropped.
+ * to keep it, or a tensor, which may be new nodes over the given inputs. What nothing needs any more is dropped. A graph
+ * where `concerns` holds for no node is returned as it is.
  */
 export function rewrite(
   graph: PlanGraph,
   visit: (node: PlanNode, inputs: readonly PlanNode[]) => Tensor | undefined,
+  concerns: (node: PlanNode) => boolean = () => true,
 ): PlanGraph {
+  if (!graph.nodes.some(concerns)) return graph
   const list = new NodeList()
   for (const node of graph.nodes) {
     const inputs = node.inputs.map((input) => list.get(input))

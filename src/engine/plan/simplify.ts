@@ -4,7 +4,7 @@ import type { Tensor } from '../ops/row.ts'
 import { addRow } from '../ops/elementwise.ts'
 import { concat, padRow } from '../ops/join.ts'
 import { matmulRow } from '../ops/matmul.ts'
-import { reshape, transpose, transposeRow } from '../ops/movement.ts'
+import { broadcastToRow, reshape, transpose, transposeRow } from '../ops/movement.ts'
 import { broadcastShapes } from '../ops/shape.ts'
 import { createTensor } from '../ops/create.ts'
 import { rewrite, usersOf, type PlanGraph, type PlanNode } from './node.ts'
@@ -47,58 +47,78 @@ export function shareCommon(graph: PlanGraph): PlanGraph {
   })
 }
 
+function axisOf(node: PlanNode): number {
+  return node.attributes['axis'] as number
+}
+
 /** A reduction whose later axes are all of size 1 is one over the last axis; one over a single element is none. */
 export function reduceLast(graph: PlanGraph): PlanGraph {
-  return rewrite(graph, (node, inputs) => {
-    if (node.op.lowering.kind !== 'reduce') return undefined
-    const axis = node.attributes['axis'] as number
-    const shape = inputs[0]!.shape
-    if (shape[axis] === 1) return inputs[0]
-    if (axis === shape.length - 1) return undefined
-    if (shape.slice(axis + 1).some((size) => size > 1)) return undefined
-    const flat = reshape(inputs[0]!, shape.slice(0, axis + 1))
-    return reshape(createTensor(node.op, [flat], { ...node.attributes, axis }), node.shape)
-  })
+  const concerns = (node: PlanNode): boolean => {
+    if (node.op.lowering.kind !== 'reduce') return false
+    const { shape } = node.inputs[0]!
+    const axis = axisOf(node)
+    return shape[axis] === 1 || (axis < shape.length - 1 && shape.slice(axis + 1).every((size) => size === 1))
+  }
+  return rewrite(
+    graph,
+    (node, inputs) => {
+      if (!concerns(node)) return undefined
+      const { shape } = inputs[0]!
+      const axis = axisOf(node)
+      if (shape[axis] === 1) return inputs[0]
+      const flat = reshape(inputs[0]!, shape.slice(0, axis + 1))
+      return reshape(createTensor(node.op, [flat], { ...node.attributes, axis }), node.shape)
+    },
+    concerns,
+  )
 }
 
 /** Elementwise ops broadcast by themselves: a broadcast before one is skipped where its shape comes out the same. */
 export function skipBroadcasts(graph: PlanGraph): PlanGraph {
-  return rewrite(graph, (node, inputs) => {
-    if (node.op.lowering.kind !== 'elementwise' || inputs.length === 0) return undefined
-    let current = inputs.slice()
-    for (const [k, input] of inputs.entries()) {
-      if (input.op.lowering.kind !== 'view' || input.op.name !== 'broadcastTo') continue
-      const candidate = current.with(k, input.inputs[0]!)
-      const shape = broadcastShapes(
-        node.op.name,
-        candidate.map((x) => x.shape),
-      )
-      if (sameShape(shape, node.shape)) current = candidate
-    }
-    return current.every((input, k) => input === inputs[k]) ? undefined : { ...node, inputs: current }
-  })
+  return rewrite(
+    graph,
+    (node, inputs) => {
+      if (node.op.lowering.kind !== 'elementwise') return undefined
+      let current = inputs.slice()
+      for (const [k, input] of inputs.entries()) {
+        if (input.op !== broadcastToRow) continue
+        const candidate = current.with(k, input.inputs[0]!)
+        const shape = broadcastShapes(
+          node.op.name,
+          candidate.map((x) => x.shape),
+        )
+        if (sameShape(shape, node.shape)) current = candidate
+      }
+      return current.every((input, k) => input === inputs[k]) ? undefined : { ...node, inputs: current }
+    },
+    (node) => node.op === broadcastToRow,
+  )
 }
 
 /** A sum of pads that together cover an axis is a concatenation: the gradient of cutting a tensor in pieces. */
 export function padsToConcat(graph: PlanGraph): PlanGraph {
   const users = usersOf(graph)
-  return rewrite(graph, (node, inputs) => {
-    if (!isAdd(node) || users.get(node)!.some(isAdd)) return undefined
-    const pieces = padsUnder(inputs)
-    if (!pieces || pieces.length < 2) return undefined
-    const axis = pieces[0]!.attributes['axis'] as number
-    const ordered = pieces.toSorted((a, b) => before(a) - before(b))
-    let at = 0
-    for (const piece of ordered) {
-      if (piece.attributes['axis'] !== axis || before(piece) !== at) return undefined
-      at += piece.inputs[0]!.shape[axis]!
-    }
-    if (at !== node.shape[axis]) return undefined
-    return concat(
-      ordered.map((piece) => piece.inputs[0]!),
-      axis,
-    )
-  })
+  return rewrite(
+    graph,
+    (node, inputs) => {
+      if (!isAdd(node) || users.get(node)!.some(isAdd)) return undefined
+      const pieces = padsUnder(inputs)
+      if (!pieces || pieces.length < 2) return undefined
+      const axis = pieces[0]!.attributes['axis'] as number
+      const ordered = pieces.toSorted((a, b) => before(a) - before(b))
+      let at = 0
+      for (const piece of ordered) {
+        if (piece.attributes['axis'] !== axis || before(piece) !== at) return undefined
+        at += piece.inputs[0]!.shape[axis]!
+      }
+      if (at !== node.shape[axis]) return undefined
+      return concat(
+        ordered.map((piece) => piece.inputs[0]!),
+        axis,
+      )
+    },
+    (node) => node.op === padRow,
+  )
 }
 
 const isAdd = (node: Tensor): boolean => node.op === addRow
@@ -124,14 +144,20 @@ export function transposeProducts(graph: PlanGraph): PlanGraph {
   const lone = new Map(
     graph.nodes.map((node) => [node, node.inputs.length === 1 && users.get(node.inputs[0]!)!.length === 1]),
   )
-  return rewrite(graph, (node, inputs) => {
-    const [product] = inputs
-    if (node.op !== transposeRow || product?.op !== matmulRow || !lone.get(node)) return undefined
-    const permutation = node.attributes['permutation'] as readonly number[]
-    const rank = permutation.length
-    const swapsLast = permutation.every((axis, k) => axis === (k < rank - 2 ? k : k === rank - 2 ? rank - 1 : rank - 2))
-    if (!swapsLast) return undefined
-    const [a, b] = product.inputs
-    return createTensor(matmulRow, [transpose(b!), transpose(a!)])
-  })
+  return rewrite(
+    graph,
+    (node, inputs) => {
+      const [product] = inputs
+      if (node.op !== transposeRow || product?.op !== matmulRow || !lone.get(node)) return undefined
+      const permutation = node.attributes['permutation'] as readonly number[]
+      const rank = permutation.length
+      const swapsLast = permutation.every(
+        (axis, k) => axis === (k < rank - 2 ? k : k === rank - 2 ? rank - 1 : rank - 2),
+      )
+      if (!swapsLast) return undefined
+      const [a, b] = product.inputs
+      return createTensor(matmulRow, [transpose(b!), transpose(a!)])
+    },
+    (node) => node.op === transposeRow,
+  )
 }

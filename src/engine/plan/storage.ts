@@ -14,7 +14,6 @@ const bytesPerElement = 4
 /** Gives each output and update a node of its own, so that its storage can be the named buffer. */
 export function ownResults(graph: PlanGraph): PlanGraph {
   const taken = new Set<PlanNode>()
-  const marked = rewrite(graph, () => undefined)
   const own = (node: PlanNode): PlanNode => {
     const { kind } = node.op.lowering
     if (kind !== 'view' && kind !== 'leaf' && !taken.has(node)) {
@@ -25,10 +24,15 @@ export function ownResults(graph: PlanGraph): PlanGraph {
   }
   const owned = (map: ReadonlyMap<string, PlanNode>): Map<string, PlanNode> =>
     new Map([...map].map(([name, node]) => [name, own(node)]))
-  const outputs = owned(marked.outputs)
-  const updates = owned(marked.updates)
-  const copies = [...outputs.values(), ...updates.values()].filter((node) => !marked.nodes.includes(node))
-  return rewrite({ ...marked, nodes: [...marked.nodes, ...copies], outputs, updates }, () => undefined)
+  const outputs = owned(graph.outputs)
+  const updates = owned(graph.updates)
+  const known = new Set(graph.nodes)
+  const copies = [...outputs.values(), ...updates.values()].filter((node) => !known.has(node))
+  return rewrite(
+    { ...graph, nodes: [...graph.nodes, ...copies], outputs, updates },
+    () => undefined,
+    (node) => !known.has(node),
+  )
 }
 
 export interface StoragePlan {

@@ -40,10 +40,13 @@ function passesOf(backend: CompiledBackend, graph: Graph): string {
   return lines.join('\n')
 }
 
+/** Where a launch's arguments lie: `@offset` in the arena, `name+offset` in a named buffer; bytes. */
+function argumentsOf(launch: Launch): string {
+  return launch.buffers.map((use) => (use.space === 'arena' ? `@${use.offset}` : `${use.name}+${use.offset}`)).join(' ')
+}
+
 function launchesOf(program: Program): string {
   const { launches, kernels, arenaBytes, scratchBytes, flops } = program
-  const where = (launch: Launch): string =>
-    launch.buffers.map((use) => (use.space === 'arena' ? `@${use.offset}` : `${use.name}+${use.offset}`)).join(' ')
   return [
     `${program.name}: ${launches.length} launches of ${kernels.length} kernels, ` +
       `${launches.filter((launch) => launch.barrier).length} barriers, arena ${megabytes(arenaBytes)}, ` +
@@ -51,7 +54,7 @@ function launchesOf(program: Program): string {
     ...launches.map(
       (launch) =>
         `${launch.barrier ? '|' : ' '} k${String(launch.kernel).padEnd(4)} ${String(launch.units).padStart(7)} units  ` +
-        `${launch.label}  (${where(launch)})`,
+        `${launch.label}  (${argumentsOf(launch)})`,
     ),
   ].join('\n')
 }
