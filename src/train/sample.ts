@@ -117,10 +117,11 @@ export function chooseToken(logits: ArrayLike<number>, vocab: number, { temperat
   return likeliest // rounding may leave a last crumb
 }
 
+/** At least one token, since the model needs a place to begin. */
 function promptTokens(tokenizer: Tokenizer, prompt: string): number[] {
   if (prompt !== '') return [...tokenizer.encode(prompt)]
   try {
-    return [...tokenizer.encode('\n')]
+    return tokenizer.encode('\n').length > 0 ? [...tokenizer.encode('\n')] : [0]
   } catch {
     return [0] // the vocabulary has no line break, or no text at all
   }

@@ -2,17 +2,13 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import type { Corpus } from '../data/index.ts'
-import type { Backend } from '../engine/index.ts'
-import { buildLedger, momentNames } from '../optim/index.ts'
-import { resolveRecipe } from '../recipes/index.ts'
+import { loadCorpus } from '../data/index.ts'
+import { buildLedger } from '../optim/index.ts'
 import { metricsLine, summaryRecord, type MetricsLine } from '../records/index.ts'
-import { compiledBackends, float32, type TestedBackend } from './backends.test.data.ts'
-import type { EndEvent, EvaluationEvent, StartEvent, StepEvent, TrainEvent } from './events.ts'
-import type { TrainOptions } from './options.ts'
+import { compiledBackends, float32 } from './backends.test.data.ts'
+import { atStep, runTraining, tinyRecipe } from './running.test.data.ts'
 import { modelSetup } from './setup.ts'
 import { tinyCorpus } from './tiny.test.data.ts'
-import { train } from './trainer.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'halflife-train-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -20,77 +16,6 @@ let runs = 0
 const newFolder = (): string => join(folder, `run ${runs++}`)
 
 const corpus = tinyCorpus()
-
-/** Two blocks of width 16, 12 steps with an evaluation after every fifth. */
-function tinyRecipe(...set: readonly string[]): TrainOptions['recipe'] {
-  return resolveRecipe('quickstart', {
-    config: {
-      model: { layers: 2, heads: 2, width: 16, context: 8 },
-      optimizer: { learningRate: 1e-2 },
-      schedule: { warmup: 3, steps: 12, floor: 1e-3 },
-      train: { batchSize: 2, evalEvery: 5, seed: 7 },
-    },
-    set,
-  })
-}
-
-interface Result {
-  readonly events: readonly TrainEvent[]
-  readonly start: StartEvent
-  readonly steps: readonly StepEvent[]
-  readonly evaluations: readonly EvaluationEvent[]
-  readonly end: EndEvent
-  /** Weights and moments when the run ended, by name. */
-  readonly tensors: ReadonlyMap<string, readonly number[]>
-}
-
-interface RunOptions extends Partial<Pick<TrainOptions, 'out' | 'resume' | 'recipe' | 'corpus' | 'logEvery'>> {
-  readonly on?: TestedBackend
-  /** Abort when this step's event arrives. */
-  readonly abortAt?: number
-}
-
-async function runTraining(options: RunOptions = {}): Promise<Result> {
-  const { on = float32, abortAt, recipe = tinyRecipe(), out = null, ...rest } = options
-  const backend = on.create()
-  const controller = new AbortController()
-  const events: TrainEvent[] = []
-  try {
-    for await (const event of train({ recipe, corpus, backend, out, signal: controller.signal, ...rest })) {
-      events.push(event)
-      if (event.kind === 'step' && event.step === abortAt) controller.abort()
-    }
-    return { ...sortEvents(events), tensors: readTensors(backend, recipe, rest.corpus ?? corpus) }
-  } finally {
-    backend.dispose()
-  }
-}
-
-function sortEvents(events: readonly TrainEvent[]): Omit<Result, 'tensors'> {
-  const [start, end] = [events[0], events.at(-1)]
-  if (start?.kind !== 'start' || end?.kind !== 'end') throw new Error('a run begins with start and ends with end')
-  return {
-    events,
-    start,
-    end,
-    steps: events.filter((event) => event.kind === 'step'),
-    evaluations: events.filter((event) => event.kind === 'evaluation'),
-  }
-}
-
-function readTensors(
-  backend: Backend,
-  { config }: TrainOptions['recipe'],
-  { tokenizer }: Corpus,
-): Map<string, number[]> {
-  const { parameters } = modelSetup(config, tokenizer.vocab)
-  return new Map(
-    parameters.flatMap(({ name, shape }) => {
-      const { first, second } = momentNames(name)
-      return [name, first, second].map((label) => [label, [...backend.buffer(label, 'f32', shape)]] as const)
-    }),
-  )
-}
 
 function readMetrics(out: string): MetricsLine[] {
   const lines = readFileSync(join(out, 'metrics.jsonl'), 'utf8').trimEnd().split('\n')
@@ -186,7 +111,7 @@ describe.each([float32, ...compiledBackends])('resuming, $label', (on) => {
     const recipe = tinyRecipe(...set)
     const whole = await runTraining({ on, recipe, out: newFolder() })
     const out = newFolder()
-    const first = await runTraining({ on, recipe, out, abortAt: 7 })
+    const first = await runTraining({ on, recipe, out, abortAt: atStep(7) })
     expect(first.end).toMatchObject({ reason: 'interrupted', resumeCommand: `halflife train --resume '${out}'` })
     expect(first.end.summary).toMatchObject({ steps: 7 })
     const second = await runTraining({ on, recipe, out, resume: out })
@@ -202,4 +127,27 @@ describe.each([float32, ...compiledBackends])('resuming, $label', (on) => {
       }),
     )
   })
+})
+
+describe.each([float32, ...compiledBackends])('learning, $label', (on) => {
+  test('the loss on the bytes of Moby-Dick falls', async () => {
+    const book = await loadCorpus({ data: 'moby-dick', tokenizer: 'byte' })
+    const recipe = tinyRecipe('schedule.steps=60', 'train.evalEvery=60', 'train.batchSize=4', 'model.layers=1')
+    const shorter = { ...book, validation: book.validation.slice(0, 500) }
+    const { evaluations, steps } = await runTraining({ on, recipe, corpus: shorter })
+    const [before, after] = evaluations.map(({ valLoss }) => valLoss)
+    expect(before).toBeCloseTo(Math.log(256), 1) // knows nothing: every byte alike
+    expect(after).toBeLessThan(4)
+    expect(steps.at(-1)!.loss).toBeLessThan(4)
+  })
+})
+
+test('the same run gives the same bits twice, and others under another seed', async () => {
+  const [first, second, other] = [
+    await runTraining(),
+    await runTraining(),
+    await runTraining({ recipe: tinyRecipe('train.seed=8') }),
+  ]
+  expect([...second.tensors]).toEqual([...first.tensors])
+  expect(other.steps[0]!.loss).not.toBe(first.steps[0]!.loss)
 })
