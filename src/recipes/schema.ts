@@ -48,7 +48,7 @@ export const recipeSchema = z.strictObject({
       'Rows of the token table; auto takes the tokenizer’s.',
     ),
     bias: field(z.boolean(), 'true or false', 'Biases in the linear layers and norms.'),
-    dropout: fraction('Dropout on embeddings, attention and residuals.'),
+    dropout: fraction('Dropout on embeddings and residual branches; attention weights are kept.'),
   }),
   optimizer: z.strictObject({
     learningRate: rate('Peak learning rate.'),
