@@ -20,12 +20,14 @@ export interface CompiledKernel {
   readonly spills: Readonly<SpillCounts>
 }
 
-/** Where an instruction's bytes begin, for listings. */
+/** Which instructions became which bytes, for listings. */
 export interface Trace {
   readonly normal: NormalKernel
   readonly registers: VirtualRegisters
   readonly physical: Int8Array
-  readonly places: { readonly instruction: Instruction; readonly at: number }[]
+  readonly instructions: readonly Instruction[]
+  /** By instruction: offset of its first byte; and where the last one ends. */
+  readonly starts: readonly number[]
 }
 
 const { rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15 } = registers
@@ -69,14 +71,16 @@ export function compileTraced(kernel: Kernel, features: VectorFeatures): { compi
   }
   const { physical } = allocation
   const emitter = new Emitter(encoder, features, physical, usedGeneral(selected.registers.classes, physical), frame)
-  const trace: Trace = { normal: selected.normal, registers: selected.registers, physical, places: [] }
+  const starts: number[] = []
   emitter.prologue()
   for (const each of instructions) {
-    trace.places.push({ instruction: each, at: encoder.code.length })
+    starts.push(encoder.code.length)
     emitter.emit(each)
   }
+  starts.push(encoder.code.length)
   emitter.epilogue()
   const { bytes, codeBytes } = encoder.code.finish()
+  const trace: Trace = { normal: selected.normal, registers: selected.registers, physical, instructions, starts }
   return { compiled: { name: kernel.name, bytes, codeBytes, spills: frame.spills }, trace }
 }
 

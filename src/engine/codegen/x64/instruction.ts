@@ -116,10 +116,13 @@ export interface Instruction {
   readonly depth: number
 }
 
-export type InstructionFields = { -readonly [K in keyof Instruction]?: Instruction[K] }
+/** What tells one instruction from another of its kind; what is left out does not apply. */
+export type InstructionFields = {
+  readonly [K in keyof Omit<Instruction, 'kind' | 'statement' | 'depth'>]?: Instruction[K]
+}
 
 /** Every instruction is made here, with all fields in one order, so that the engine keeps one shape for them. */
-export function instruction(kind: InstructionKind, fields: InstructionFields): Instruction {
+export function instruction(kind: InstructionKind, fields: InstructionFields, statement = -1, depth = 0): Instruction {
   return {
     kind,
     row: fields.row ?? vectorRows.move,
@@ -132,8 +135,8 @@ export function instruction(kind: InstructionKind, fields: InstructionFields): I
     memoryPlace: fields.memoryPlace ?? 'b',
     immediate: fields.immediate ?? 0,
     loop: fields.loop,
-    statement: fields.statement ?? -1,
-    depth: fields.depth ?? 0,
+    statement,
+    depth,
   }
 }
 

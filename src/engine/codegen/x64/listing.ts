@@ -17,19 +17,29 @@ export function listKernel(kernel: Kernel, features: VectorFeatures): string {
     `kernel ${kernel.name}: ${compiled.codeBytes} bytes of code, ${compiled.bytes.length} with constants; ` +
       `on the stack: ${general} ints, ${vector} vectors, ${mask} masks`,
   ]
-  let statement = -1
-  trace.places.forEach(({ instruction, at }, k) => {
-    if (instruction.statement !== statement && instruction.statement >= 0) {
-      statement = instruction.statement
-      const flat = trace.normal.statements[statement]!
-      lines.push(`${'  '.repeat(flat.depth)}; ${printStatement(kernel, flat.statement)}`)
+  const bytes = (from: number, to: number, name: string): void => {
+    const hex = Buffer.from(compiled.bytes.subarray(from, to)).toString('hex')
+    if (hex !== '') lines.push(`  ${from.toString(16).padStart(5, '0')}  ${hex.padEnd(24)}  ${name}`)
+  }
+  bytes(0, trace.starts[0]!, 'enter')
+  let last = -1
+  trace.instructions.forEach((each, k) => {
+    const { statement } = each
+    if (statement >= 0 && statement !== last) {
+      lines.push(heading(kernel, trace, each, statement < last))
+      last = statement
     }
-    const end = trace.places[k + 1]?.at ?? compiled.codeBytes
-    const hex = Array.from(compiled.bytes.subarray(at, end), (byte) => byte.toString(16).padStart(2, '0')).join('')
-    if (hex !== '')
-      lines.push(`  ${at.toString(16).padStart(5, '0')}  ${hex.padEnd(24)}  ${text(instruction, trace, features)}`)
+    bytes(trace.starts[k]!, trace.starts[k + 1]!, text(each, trace, features))
   })
+  bytes(trace.starts.at(-1)!, compiled.codeBytes, 'leave')
   return `${lines.join('\n')}\n`
+}
+
+/** A loop is met again at its end. */
+function heading(kernel: Kernel, { normal }: Trace, each: Instruction, again: boolean): string {
+  const { statement, depth } = normal.statements[each.statement]!
+  const line = printStatement(kernel, statement)
+  return `${'  '.repeat(depth)}; ${again && statement.kind === 'for' ? `end of ${line}` : line}`
 }
 
 const vectorKinds = new Set<string>([

@@ -79,12 +79,15 @@ class Normalizer {
       case 'load':
       case 'broadcast':
       case 'loadInt': {
-        const simple = { ...statement, address: this.#address(statement.address) }
+        const address = this.#address(statement.address)
+        const simple = address === statement.address ? statement : { ...statement, address }
         this.#definitions[statement.target.id] = simple
         return simple
       }
-      case 'store':
-        return { ...statement, address: this.#address(statement.address) }
+      case 'store': {
+        const address = this.#address(statement.address)
+        return address === statement.address ? statement : { ...statement, address }
+      }
       case 'assign':
         if (statement.declare) this.#isVariable[statement.variable.id] = 1
         return statement
@@ -141,6 +144,7 @@ class Normalizer {
         break
       }
     }
+    if (base === address.base && index === address.index) return address
     return index ? { base, index, scale, offset } : { base, scale, offset }
   }
 

@@ -59,18 +59,21 @@ const shift =
   (s, { target, args: [a], immediate }) =>
     s.emit('shift', { row, length: s.length, target: s.define(target), a: s.use(a!), immediate })
 
-const multiplyAdd: OpRule = (s, { target, args }) => {
+const multiplyAdd: OpRule = (s, { target: result, args }) => {
   const [a, b, c] = args as readonly [Value, Value, Value]
-  const [memoryA, memoryB, memoryC] = [s.foldedMemory(a), s.foldedMemory(b), s.foldedMemory(c)]
-  const fields = { length: s.length, target: s.define(target) }
+  const { length } = s
+  const memoryB = s.foldedMemory(b)
+  const memoryA = memoryB ? undefined : s.foldedMemory(a)
+  const memoryC = (memoryB ?? memoryA) ? undefined : s.foldedMemory(c)
+  const target = s.define(result)
   if (memoryB) {
-    s.emit('multiplyAdd', { ...fields, a: s.use(a), c: s.use(c), memory: memoryB })
+    s.emit('multiplyAdd', { length, target, a: s.use(a), c: s.use(c), memory: memoryB })
   } else if (memoryA) {
-    s.emit('multiplyAdd', { ...fields, a: s.use(b), c: s.use(c), memory: memoryA })
+    s.emit('multiplyAdd', { length, target, a: s.use(b), c: s.use(c), memory: memoryA })
   } else if (memoryC) {
-    s.emit('multiplyAdd', { ...fields, a: s.use(a), b: s.use(b), memory: memoryC, memoryPlace: 'c' })
+    s.emit('multiplyAdd', { length, target, a: s.use(a), b: s.use(b), memory: memoryC, memoryPlace: 'c' })
   } else {
-    s.emit('multiplyAdd', { ...fields, a: s.use(a), b: s.use(b), c: s.use(c) })
+    s.emit('multiplyAdd', { length, target, a: s.use(a), b: s.use(b), c: s.use(c) })
   }
 }
 

@@ -65,7 +65,7 @@ export class Selection {
   }
 
   emit(kind: InstructionKind, fields: InstructionFields): void {
-    this.body.push(instruction(kind, { ...fields, statement: this.statement, depth: this.depth }))
+    this.body.push(instruction(kind, fields, this.statement, this.depth))
   }
 
   /** From here on the value is made from `origin` where it is used. */

@@ -5,6 +5,8 @@ import {
   instruction,
   slotMemory,
   type Instruction,
+  type InstructionFields,
+  type InstructionKind,
   type MemoryPlace,
   type RegisterClass,
   type VirtualMemory,
@@ -164,9 +166,9 @@ export class SpillRewriter {
     return temporary
   }
 
-  #push(kind: Instruction['kind'], { statement, depth }: Instruction, fields: Parameters<typeof instruction>[1]): void {
+  #push(kind: InstructionKind, { statement, depth }: Instruction, fields: InstructionFields): void {
     const length = this.#features.avx512 ? 2 : 1
-    this.#out.push(instruction(kind, { length, ...fields, statement, depth }))
+    this.#out.push(instruction(kind, { length, ...fields }, statement, depth))
   }
 }
 
