@@ -51,25 +51,27 @@ function axisOf(node: PlanNode): number {
   return node.attributes['axis'] as number
 }
 
+/** Whether a reduction is over one element, or only axes of one element follow its own. */
+function reducesNearlyNothing(node: PlanNode): boolean {
+  if (node.op.lowering.kind !== 'reduce') return false
+  const { shape } = node.inputs[0]!
+  const axis = axisOf(node)
+  return shape[axis] === 1 || (axis < shape.length - 1 && shape.slice(axis + 1).every((size) => size === 1))
+}
+
 /** A reduction whose later axes are all of size 1 is one over the last axis; one over a single element is none. */
 export function reduceLast(graph: PlanGraph): PlanGraph {
-  const concerns = (node: PlanNode): boolean => {
-    if (node.op.lowering.kind !== 'reduce') return false
-    const { shape } = node.inputs[0]!
-    const axis = axisOf(node)
-    return shape[axis] === 1 || (axis < shape.length - 1 && shape.slice(axis + 1).every((size) => size === 1))
-  }
   return rewrite(
     graph,
     (node, inputs) => {
-      if (!concerns(node)) return undefined
+      if (!reducesNearlyNothing(node)) return undefined
       const { shape } = inputs[0]!
       const axis = axisOf(node)
       if (shape[axis] === 1) return inputs[0]
       const flat = reshape(inputs[0]!, shape.slice(0, axis + 1))
       return reshape(createTensor(node.op, [flat], { ...node.attributes, axis }), node.shape)
     },
-    concerns,
+    reducesNearlyNothing,
   )
 }
 

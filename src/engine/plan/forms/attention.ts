@@ -1,14 +1,18 @@
-/** Causal multi-head attention, forward: softmax(scale q kᵀ) v, one head of one batch entry per unit. */
+/**
+ * Causal multi-head attention, forward: softmax(scale q kᵀ) v, one head of one batch entry per unit. With dropout, the
+ * dropped exponentials count in the sum and are zeroed before the product; 1 / (1 - rate) goes into the sum's inverse.
+ */
 import type { Layout } from '../../ir/layout.ts'
 import { contiguous } from '../../ir/layout.ts'
 import type { KernelTarget } from '../../kernel/builder.ts'
 import type { PlanNode } from '../node.ts'
 import type { Form } from '../launchSpec.ts'
+import { DropoutMask } from './attentionDropout.ts'
 import { AttentionTiles, floatBytes, type AttentionShape, type HeadStrides } from './attentionTiles.ts'
 import type { FusedKernel } from './fused.ts'
 
 export const attentionForm: Form = {
-  accepts: (_, layout) => layout.strides[3] === 1,
+  accepts: (k, layout) => k > 2 || layout.strides[3] === 1,
   lower: (context) => {
     const { node, operands, target } = context
     const [q, k, v] = operands.map((operand) => operand.layout)
@@ -16,7 +20,7 @@ export const attentionForm: Form = {
     context.launch({
       key: `attention ${JSON.stringify(shape)}`,
       build: () => attentionKernel(shape, target),
-      buffers: [context.read(0), context.read(1), context.read(2), context.write()],
+      buffers: [...operands.map((_, operand) => context.read(operand)), context.write()],
       label: `attention [${q!.shape.join(', ')}]`,
       flops: node.op.flops(node.inputs, node, node.attributes),
       bytes: (shape.heads * 2 + shape.keyHeads * 2) * shape.batch * shape.time * shape.headDim * floatBytes,
@@ -25,7 +29,12 @@ export const attentionForm: Form = {
 }
 
 export function attentionShape(node: PlanNode, q: Layout, k: Layout, v: Layout, out: Layout): AttentionShape {
-  const { scale, window } = node.attributes as { scale: number; window?: number }
+  const { scale, window, dropoutRate, stream } = node.attributes as {
+    scale: number
+    window?: number
+    dropoutRate?: number
+    stream?: number
+  }
   const [batch, time, heads, headDim] = q.shape as readonly [number, number, number, number]
   return {
     batch,
@@ -35,6 +44,7 @@ export function attentionShape(node: PlanNode, q: Layout, k: Layout, v: Layout, 
     headDim,
     scale,
     ...(window !== undefined && window < time ? { window } : {}),
+    ...(dropoutRate === undefined ? {} : { dropout: { rate: dropoutRate, stream: stream! } }),
     q: headStrides(q),
     k: headStrides(k),
     v: headStrides(v),
@@ -47,11 +57,13 @@ export function headStrides(layout: Layout): HeadStrides {
   return { batch, time, head }
 }
 
-/** Arguments: q, k, v, result. */
+/** Arguments: q, k, v, the key of the dropout if there is one, result. */
 function attentionKernel(shape: AttentionShape, target: KernelTarget): FusedKernel {
   const tiles = new AttentionTiles('attention', shape, target)
   const { b } = tiles
-  const [qs, ks, vs, outs] = [b.pointer(), b.pointer(), b.pointer(), b.pointer()]
+  const [qs, ks, vs] = [b.pointer(), b.pointer(), b.pointer()]
+  const dropout = shape.dropout && new DropoutMask(b, shape, shape.dropout)
+  const outs = b.pointer()
   const keys = tiles.reserveTransposed()
   const scores = tiles.reserveScores()
   const inverses = b.intAdd(b.scratch, b.reserveScratch(tiles.rows * floatBytes))
@@ -67,8 +79,9 @@ function attentionKernel(shape: AttentionShape, target: KernelTarget): FusedKern
       const qRows = b.intAdd(q, b.intMul(first, shape.q.time * floatBytes))
       tiles.scores(rows, seen, qRows, shape.q, keys, scores, shape.scale)
       for (let i = 0; i < rows; i++) {
-        const sum = tiles.exponentials(tiles.scoreRow(scores, i), b.intAdd(first, i), seen)
-        b.store(b.div(b.constant(1), sum), b.at(inverses, i * floatBytes), 1)
+        const position = b.intAdd(first, i)
+        const sum = tiles.exponentials(tiles.scoreRow(scores, i), position, seen, dropout?.row(batch, head, position))
+        b.store(b.div(b.constant(dropout?.factor ?? 1), sum), b.at(inverses, i * floatBytes), 1)
       }
       const outRows = b.intAdd(out, b.intMul(first, shape.out.time * floatBytes))
       tiles.timesRows(rows, tiles.scoreRows(scores), v, shape.v, seen, (i, byte, sum, lanes) => {

@@ -4,18 +4,21 @@
  *   P = softmax(scale q kᵀ)   dP = dOut vᵀ   dS = P ∘ (dP - Σ_j P dP) * scale
  *   dq = dS k   dk = dSᵀ q   dv = Pᵀ dOut
  *
+ * With dropout, D being 0 or 1 / (1 - rate): dP = D ∘ (dOut vᵀ) and dv = (P ∘ D)ᵀ dOut, D drawn again.
+ *
  * A unit is one key head of one batch entry with all query heads that share it, so that only one unit adds to dk and dv.
  */
 import { contiguous } from '../../ir/layout.ts'
 import type { KernelTarget } from '../../kernel/builder.ts'
-import type { Value } from '../../kernel/kernel.ts'
+import type { Address, Value } from '../../kernel/kernel.ts'
 import type { Form } from '../launchSpec.ts'
 import { attentionShape, headStrides } from './attention.ts'
+import { DropoutMask, type KeptKeys } from './attentionDropout.ts'
 import { AttentionTiles, floatBytes, type AttentionShape, type HeadStrides } from './attentionTiles.ts'
 import type { FusedKernel } from './fused.ts'
 
 export const attentionGradientForm: Form = {
-  accepts: (_, layout) => layout.strides[3] === 1,
+  accepts: (k, layout) => k > 3 || layout.strides[3] === 1,
   lower: (context) => {
     const { node, operands, target } = context
     const [q, k, v, out] = operands.map((operand) => operand.layout)
@@ -24,7 +27,7 @@ export const attentionGradientForm: Form = {
     context.launch({
       key: `attentionGradient ${JSON.stringify(shape)}`,
       build: () => attentionGradientKernel(shape, packed, target),
-      buffers: [context.read(0), context.read(1), context.read(2), context.read(3), context.write()],
+      buffers: [...operands.map((_, operand) => context.read(operand)), context.write()],
       label: `attention gradient [${q!.shape.join(', ')}]`,
       flops: node.op.flops(node.inputs, node, node.attributes),
       bytes: (shape.heads * 3 + shape.keyHeads * 4) * shape.batch * shape.time * shape.headDim * floatBytes,
@@ -32,12 +35,14 @@ export const attentionGradientForm: Form = {
   },
 }
 
-/** Arguments: q, k, v, dOut, and the result [B, T, heads + 2 keyHeads, D] holding dq | dk | dv. */
+/** Arguments: q, k, v, dOut, the key of the dropout if there is one, and the result [B, T, heads + 2 keyHeads, D] holding dq | dk | dv. */
 function attentionGradientKernel(shape: AttentionShape, packed: HeadStrides, target: KernelTarget): FusedKernel {
   const tiles = new AttentionTiles('attention gradient', shape, target)
   const { b } = tiles
-  const [qs, ks, vs, outs, gradients] = [b.pointer(), b.pointer(), b.pointer(), b.pointer(), b.pointer()]
-  const emitter = new GradientEmitter(tiles, packed)
+  const [qs, ks, vs, outs] = [b.pointer(), b.pointer(), b.pointer(), b.pointer()]
+  const dropout = shape.dropout && new DropoutMask(b, shape, shape.dropout)
+  const gradients = b.pointer()
+  const emitter = new GradientEmitter(tiles, packed, dropout)
   const group = shape.heads / shape.keyHeads
   b.for(b.unitBegin, b.unitEnd, 1, (unit) => {
     const batch = b.op('intDivImmediate', [unit], shape.keyHeads)
@@ -50,6 +55,7 @@ function attentionGradientKernel(shape: AttentionShape, packed: HeadStrides, tar
     b.for(0, group, 1, (member) => {
       const head = b.intAdd(b.intMul(keyHead, group), member)
       emitter.head({
+        kept: (position) => dropout?.row(batch, head, position),
         q: tiles.head(qs, shape.q, batch, head),
         k,
         dOut: tiles.head(outs, shape.out, batch, head),
@@ -63,6 +69,8 @@ function attentionGradientKernel(shape: AttentionShape, packed: HeadStrides, tar
 }
 
 interface HeadPointers {
+  /** The mask of the query at a position, undefined without dropout. */
+  readonly kept: (position: Value) => KeptKeys | undefined
   readonly q: Value
   readonly k: Value
   readonly dOut: Value
@@ -74,14 +82,16 @@ interface HeadPointers {
 class GradientEmitter {
   readonly #tiles: AttentionTiles
   readonly #packed: HeadStrides
+  readonly #dropout: DropoutMask | undefined
   readonly #keys: Value
   readonly #values: Value
   readonly #p: Value
   readonly #ds: Value
 
-  constructor(tiles: AttentionTiles, packed: HeadStrides) {
+  constructor(tiles: AttentionTiles, packed: HeadStrides, dropout: DropoutMask | undefined) {
     this.#tiles = tiles
     this.#packed = packed
+    this.#dropout = dropout
     this.#keys = tiles.reserveTransposed()
     this.#values = tiles.reserveTransposed()
     this.#p = tiles.reserveScores()
@@ -103,7 +113,7 @@ class GradientEmitter {
     })
   }
 
-  head({ q, k, dOut, dq, dk, dv }: HeadPointers): void {
+  head({ kept, q, k, dOut, dq, dk, dv }: HeadPointers): void {
     const tiles = this.#tiles
     const { b, shape } = tiles
     const rowsAt = (base: Value, strides: HeadStrides, first: Value): Value =>
@@ -113,7 +123,10 @@ class GradientEmitter {
       const dOutRows = rowsAt(dOut, shape.out, first)
       tiles.scores(rows, seen, qRows, shape.q, this.#keys, this.#p, shape.scale)
       tiles.scores(rows, seen, dOutRows, shape.out, this.#values, this.#ds, 1)
-      for (let i = 0; i < rows; i++) this.#rowGradient(i, b.intAdd(first, i), seen)
+      for (let i = 0; i < rows; i++) {
+        const position = b.intAdd(first, i)
+        this.#rowGradient(i, position, seen, kept(position))
+      }
       const dqRows = rowsAt(dq, this.#packed, first)
       tiles.timesRows(rows, tiles.scoreRows(this.#ds), k, shape.k, seen, (i, byte, sum, lanes) => {
         b.store(sum, b.at(dqRows, i * this.#packed.time * floatBytes + byte), lanes)
@@ -125,8 +138,11 @@ class GradientEmitter {
     })
   }
 
-  /** One row: P from the scores, then dS over dP. */
-  #rowGradient(i: number, position: Value, keys: Value): void {
+  /**
+   * One row: dS over dOut vᵀ, and over the scores P ∘ D, which is P without dropout. In between, -P stands for a P that is
+   * dropped, so that the mask is drawn once.
+   */
+  #rowGradient(i: number, position: Value, keys: Value, kept?: KeptKeys): void {
     const tiles = this.#tiles
     const { b, shape } = tiles
     const p = tiles.scoreRow(this.#p, i)
@@ -135,16 +151,33 @@ class GradientEmitter {
     const dot = b.variable(b.constant(0))
     tiles.seen(position, keys, (j, mask) => {
       const normal = b.mul(b.load(b.at(p, 0, j, floatBytes)), inverse)
-      b.store(normal, b.at(p, 0, j, floatBytes))
+      if (kept) this.#drop(kept(j), normal, b.at(p, 0, j, floatBytes), b.at(ds, 0, j, floatBytes))
+      else b.store(normal, b.at(p, 0, j, floatBytes))
       const product = b.mul(normal, b.load(b.at(ds, 0, j, floatBytes)))
       b.assign(dot, b.add(dot, b.select(mask, product, b.constant(0))))
     })
     const total = b.op('reduceAdd', [dot])
     tiles.seen(position, keys, (j, mask) => {
       const centred = b.sub(b.load(b.at(ds, 0, j, floatBytes)), total)
-      const scaled = b.mul(b.mul(b.load(b.at(p, 0, j, floatBytes)), centred), b.constant(shape.scale))
+      const normal = kept ? this.#undropped(b.at(p, 0, j, floatBytes)) : b.load(b.at(p, 0, j, floatBytes))
+      const scaled = b.mul(b.mul(normal, centred), b.constant(shape.scale))
       b.store(b.select(mask, scaled, b.constant(0)), b.at(ds, 0, j, floatBytes))
     })
+  }
+
+  /** Stores P, negative where dropped, and multiplies dP by D. */
+  #drop(kept: Value, normal: Value, p: Address, dp: Address): void {
+    const { b } = this.#tiles
+    b.store(b.select(kept, normal, b.op('neg', [normal])), p)
+    b.store(b.select(kept, b.mul(b.load(dp), b.constant(this.#dropout!.factor)), b.constant(0)), dp)
+  }
+
+  /** Replaces what `#drop` stored by P ∘ D; returns P. */
+  #undropped(p: Address): Value {
+    const { b } = this.#tiles
+    const signed = b.load(p)
+    b.store(b.mul(b.max(signed, b.constant(0)), b.constant(this.#dropout!.factor)), p)
+    return b.op('abs', [signed])
   }
 
   /** Panels of the keys that the rows from `first` on see: whole ones before, then their own. */

@@ -25,6 +25,8 @@ export interface AttentionShape {
   readonly scale: number
   /** A query sees at most this many keys, itself included; undefined for all before it. */
   readonly window?: number
+  /** Undefined where no probability is dropped. */
+  readonly dropout?: { readonly rate: number; readonly stream: number }
   readonly q: HeadStrides
   readonly k: HeadStrides
   readonly v: HeadStrides
@@ -145,8 +147,11 @@ export class AttentionTiles {
     })
   }
 
-  /** Replaces a row of scores by exp(score - largest), zero where unseen; returns the sum. */
-  exponentials(row: Value, position: Value, keys: Value): Value {
+  /**
+   * Replaces a row of scores by exp(score - largest), zero where unseen; returns the sum. Those that are not `kept` count
+   * in the sum but become zero.
+   */
+  exponentials(row: Value, position: Value, keys: Value, kept?: (j: Value) => Value): Value {
     const { b } = this
     const lowest = b.constant(-Infinity)
     const largest = b.variable(lowest)
@@ -157,7 +162,7 @@ export class AttentionTiles {
     const sum = b.variable(b.constant(0))
     this.seen(position, keys, (j, mask) => {
       const e = b.select(mask, exp(b, b.sub(b.load(b.at(row, 0, j, floatBytes)), top)), b.constant(0))
-      b.store(e, b.at(row, 0, j, floatBytes))
+      b.store(kept ? b.select(kept(j), e, b.constant(0)) : e, b.at(row, 0, j, floatBytes))
       b.assign(sum, b.add(sum, e))
     })
     return b.op('reduceAdd', [sum])
