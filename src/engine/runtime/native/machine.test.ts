@@ -277,6 +277,26 @@ describe.skipIf(absent !== undefined)('machines', () => {
     })
   })
 
+  it('reach beyond 2^31 bytes', () => {
+    withMachine({ threads: 1 }, (machine) => {
+      const count = 2 ** 29 + 64
+      const large: PersistentBuffer = { name: 'large', dtype: 'f32', shape: [count] }
+      const b = new KernelBuilder('far', machine.target)
+      const [start, far, one] = [b.pointer(), b.pointer(), b.pointer()]
+      b.store(b.load(b.at(far), 1), b.at(start), 1)
+      const index = b.intMul(b.loadInt(b.at(one)), 2 ** 29)
+      b.store(b.load(b.at(start, 4 * 63, index), 1), b.at(start, 4), 1)
+      const buffers = [named('large'), named('large', 4 * (count - 2)), named('one')]
+      const one32: PersistentBuffer = { name: 'one', dtype: 'i32', shape: [1] }
+      const loaded = machine.load(programOf([b.finish()], [launch(0, buffers, 1)], [large, one32]))
+      const array = machine.buffer('large', 'f32', [count])
+      array.set([5, 6], count - 2)
+      machine.buffer('one', 'i32', [1])[0] = 1
+      loaded.run()
+      expect([array[0], array[1]]).toEqual([5, 6])
+    })
+  })
+
   it('are of no use once disposed of, and leave zeros in arrays that are still held', () => {
     const machine = new NativeMachine({ threads: 2 })
     const loaded = machine.load(chainProgram(machine.target, 4, 3))

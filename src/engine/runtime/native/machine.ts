@@ -5,11 +5,14 @@ import type { KernelTarget } from '../../kernel/builder.ts'
 import type { Program } from '../../plan/program.ts'
 import type { Machine, NumberArray } from '../backend.ts'
 import { Buffers } from './buffers.ts'
-import { featureNames, readCpuFeatures, type CpuFeatures } from './cpu.ts'
+import { cpuFeatures, nativeUnavailable } from './availability.ts'
+import { featureNames, type CpuFeatures } from './cpu.ts'
 import { nativeLibrary, type NativeLibrary } from './library.ts'
 import { NativeProgram, type Host } from './loadedProgram.ts'
 import { mapMemory, poison, unmapMemory, type Mapping } from './memory.ts'
 import { Threads } from './threads.ts'
+
+export { cpuFeatures, nativeUnavailable }
 
 export interface NativeOptions {
   /** Threads that share the work, from 1; this one is counted. */
@@ -22,51 +25,6 @@ export interface NativeOptions {
 
 /** Enough for any machine; more is a mistake. */
 const mostThreads = 1024
-
-let known: { readonly features: CpuFeatures } | { readonly reason: string } | undefined
-
-function probe(): { readonly features: CpuFeatures } | { readonly reason: string } {
-  if (process.platform !== 'linux' || process.arch !== 'x64') {
-    return { reason: `native code needs Linux on x86-64; this is ${process.platform} on ${process.arch}` }
-  }
-  let library: NativeLibrary
-  try {
-    library = nativeLibrary()
-  } catch (error) {
-    return { reason: `koffi, which calls native code, cannot be loaded (${firstLine(error)}): run npm install` }
-  }
-  try {
-    return { features: readCpuFeatures(library) }
-  } catch (error) {
-    return { reason: `native code cannot run here: ${firstLine(error)}` }
-  }
-}
-
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!
-}
-
-/**
- * The vector features of this processor, as far as the system lets programs use them; undefined where no native code
- * can run at all (`nativeUnavailable` says why).
- */
-export function cpuFeatures(): CpuFeatures | undefined {
-  known ??= probe()
-  return 'features' in known ? known.features : undefined
-}
-
-/** Why native code cannot run here, in words; undefined where it can. */
-export function nativeUnavailable(): string | undefined {
-  known ??= probe()
-  return 'features' in known ? missing(known.features) : known.reason
-}
-
-function missing({ brand, avx2, fma }: CpuFeatures): string | undefined {
-  const absent = [...(avx2 ? [] : ['AVX2']), ...(fma ? [] : ['FMA'])]
-  return absent.length === 0
-    ? undefined
-    : `native code needs ${absent.join(' and ')}; ${brand} does not offer that here`
-}
 
 /**
  * A machine of `threads` threads. Threads other than the caller's sleep between runs; `dispose` ends them, and so does the

@@ -3,7 +3,8 @@ import { buildKernel, expectAsInterpreted, paths } from './oneKernel.test.data.t
 import { randomKernel } from './randomKernel.test.data.ts'
 import { compileKernel } from '../../codegen/x64/compile.ts'
 
-const seeds = Array.from({ length: Number(process.env['KERNELS'] ?? 150) }, (_, k) => k)
+/** More with KERNELS=2000. */
+const seeds = Array.from({ length: Number(process.env['KERNELS'] ?? 80) }, (_, k) => k)
 
 for (const path of paths) {
   describe.skipIf(path.absent !== undefined)(
