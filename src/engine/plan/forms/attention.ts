@@ -79,8 +79,9 @@ function attentionKernel(shape: AttentionShape, target: KernelTarget): FusedKern
       const qRows = b.intAdd(q, b.intMul(first, shape.q.time * floatBytes))
       tiles.scores(rows, seen, qRows, shape.q, keys, scores, shape.scale)
       for (let i = 0; i < rows; i++) {
+        const row = tiles.scoreRow(scores, i)
         const position = b.intAdd(first, i)
-        const sum = tiles.exponentials(tiles.scoreRow(scores, i), position, seen, dropout?.row(batch, head, position))
+        const sum = tiles.exponentials(row, position, seen, dropout?.row(batch, head, position))
         b.store(b.div(b.constant(dropout?.factor ?? 1), sum), b.at(inverses, i * floatBytes), 1)
       }
       const outRows = b.intAdd(out, b.intMul(first, shape.out.time * floatBytes))

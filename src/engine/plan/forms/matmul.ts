@@ -145,17 +145,31 @@ function copyRows(b: KernelBuilder, plan: MatmulPlan, tile: TileShape, source: V
   })
 }
 
-/** One element at a time: the transposition that B^T needs. Lanes beyond n stay as they are; no tile stores them. */
+/** Floats of a cache line: a stretch of k that is read while its line is at hand. */
+const line = 16
+
+/**
+ * One element at a time: the transposition that Bᵀ needs. A whole line of each column is used at once, since the columns
+ * may lie so far apart that they drive each other out of the cache. Lanes beyond n stay as they are; no tile stores them.
+ */
 function copyElements(b: KernelBuilder, plan: MatmulPlan, tile: TileShape, source: Value, target: Value): void {
   const { shape, panelWidth } = plan
-  const from = b.variable(source)
-  const to = b.variable(target)
   const width = (tile.vectors - 1) * b.lanes + tile.lastLanes
-  b.for(0, shape.k, 1, () => {
-    for (let j = 0; j < width; j++) {
-      b.store(b.load(b.at(from, j * shape.bColumn * floatBytes), 1), b.at(to, j * floatBytes), 1)
-    }
-    b.assign(from, b.intAdd(from, shape.bStep * floatBytes))
-    b.assign(to, b.intAdd(to, panelWidth * floatBytes))
-  })
+  const whole = Math.floor(shape.k / line) * line
+  const lines = (from: Value, to: Value, steps: number): void => {
+    b.for(0, width, 1, (j) => {
+      const column = b.intAdd(from, b.intMul(j, shape.bColumn * floatBytes))
+      const lane = b.intAdd(to, b.intMul(j, floatBytes))
+      for (let k = 0; k < steps; k++) {
+        const element = b.load(b.at(column, k * shape.bStep * floatBytes), 1)
+        b.store(element, b.at(lane, k * panelWidth * floatBytes), 1)
+      }
+    })
+  }
+  const at = (k: Value): [Value, Value] => [
+    b.intAdd(source, b.intMul(k, shape.bStep * floatBytes)),
+    b.intAdd(target, b.intMul(k, panelWidth * floatBytes)),
+  ]
+  b.for(0, whole, line, (k) => lines(...at(k), line))
+  if (whole < shape.k) lines(...at(b.int(whole)), shape.k - whole)
 }
