@@ -5,6 +5,7 @@
 import { sameShape, type Attributes, type TensorType } from '../ir/node.ts'
 import { createTensor } from './create.ts'
 import { slice } from './movement.ts'
+import { anyKey, checkRate, keptPositions } from './random.ts'
 import { ShapeError, type NdArray, type OpRow, type Sample, type Tensor } from './row.ts'
 import { describeType } from '../ir/describe.ts'
 import { checkDTypes } from './shape.ts'
@@ -16,6 +17,35 @@ export interface AttentionOptions {
   readonly causal: true
   /** Position t sees only the last `window` positions, itself included; all earlier ones unless told. */
   readonly window?: number
+  /** Drops entries of softmax(scale q kᵀ), as GPT-2 does in training; none unless told. */
+  readonly dropout?: AttentionDropout | undefined
+}
+
+export interface AttentionDropout {
+  /** Share of the entries that become 0, from 0 to below 1; the others are divided by 1 - rate. */
+  readonly rate: number
+  /** The key of the random numbers, two i32 scalars such as seed and step. */
+  readonly key0: Tensor
+  readonly key1: Tensor
+  /** Tells apart the uses under one key. */
+  readonly stream: number
+}
+
+/** Throws unless the inputs are `floats` f32 tensors that begin with q, k and v, then the key if anything is dropped. */
+function checkInputs(op: string, inputs: readonly TensorType[], floats: number, attributes: Attributes): void {
+  const { dropoutRate: rate, stream } = attributes
+  const keys = inputs.slice(floats)
+  const f32s = Array.from({ length: floats }, () => 'f32' as const)
+  checkDTypes(op, inputs, rate === undefined ? f32s : [...f32s, 'i32', 'i32'])
+  const [q, k, v] = inputs
+  checkAttention(op, q!, k!, v!, attributes)
+  if (rate === undefined) return
+  checkRate(op, Number(rate))
+  if (Number.isInteger(stream) && keys.every((key) => key.shape.length === 0)) return
+  throw new ShapeError(
+    `${op}: expected two i32 scalars as key of the dropout and a whole number as its stream, got ` +
+      `${keys.map(describeType).join(', ')} and ${String(stream)}`,
+  )
 }
 
 function checkAttention(op: string, q: TensorType, k: TensorType, v: TensorType, attributes: Attributes): void {
@@ -49,12 +79,25 @@ class AttentionShape {
   readonly width: number
   readonly scale: number
   readonly window: number
+  readonly #rate: number
+  readonly #kept: (position: number) => boolean
 
-  constructor(q: NdArray, k: NdArray, attributes: Attributes) {
+  /** `key` is empty where nothing is dropped. */
+  constructor(q: NdArray, k: NdArray, key: readonly NdArray[], attributes: Attributes) {
     ;[this.batch, this.time, this.heads, this.width] = q.shape as readonly [number, number, number, number]
     this.groups = k.shape[2]!
     this.scale = attributes['scale'] as number
     this.window = (attributes['window'] as number | undefined) ?? this.time
+    const { dropoutRate = 0, stream = 0 } = attributes as { dropoutRate?: number; stream?: number }
+    const [key0, key1] = key.map(({ data }) => data[0]!)
+    this.#rate = dropoutRate
+    this.#kept = dropoutRate === 0 ? () => true : keptPositions([key0!, key1!], stream, dropoutRate)
+  }
+
+  /** What dropout multiplies the weight by with which the query at t sees the key at u: 0 or 1 / (1 - rate). */
+  dropout(batch: number, t: number, head: number, u: number): number {
+    const position = ((batch * this.heads + head) * this.time + t) * this.time + u
+    return this.#kept(position) ? 1 / (1 - this.#rate) : 0
   }
 
   /** The first position that position t sees. */
@@ -117,49 +160,68 @@ const samples: readonly Sample[] = [
   { inputs: [grouped, group, group], attributes: { scale: 0.7, causal: true, window: 4 } },
   { inputs: [one, one, one], attributes: { scale: 1, causal: true } },
 ]
+const droppedSamples: readonly Sample[] = [
+  { inputs: [query, query, query], attributes: { scale: 0.5, causal: true, dropoutRate: 0.4, stream: 0 } },
+  {
+    inputs: [grouped, group, group],
+    attributes: { scale: 0.7, causal: true, window: 4, dropoutRate: 0.1, stream: -3 },
+  },
+]
 
-/** Inputs: q, k, v. Attributes: `AttentionOptions`. */
+/**
+ * P = softmax(scale q kᵀ); D = kept / (1 - rate); output = (P ∘ D) v. The entry of batch b, head h, query i and key j is
+ * kept where word (((b H + h) T + i) T + j) of the stream, as `randomUniform` draws it, is at least the rate.
+ *
+ * Inputs: q, k, v, and key0, key1 where the attributes have a dropoutRate. Attributes: scale, causal, window?,
+ * dropoutRate?, stream?.
+ */
 export const attentionRow: OpRow = {
   name: 'attention',
   infer: (inputs, attributes) => {
-    checkDTypes('attention', inputs, ['f32', 'f32', 'f32'])
-    const [q, k, v] = inputs
-    checkAttention('attention', q!, k!, v!, attributes)
-    return { dtype: 'f32', shape: q!.shape }
+    checkInputs('attention', inputs, 3, attributes)
+    return { dtype: 'f32', shape: inputs[0]!.shape }
   },
-  evaluate: ([q, k, v], attributes, output) => {
-    const s = new AttentionShape(q!, k!, attributes)
+  evaluate: ([q, k, v, ...key], attributes, output) => {
+    const s = new AttentionShape(q!, k!, key, attributes)
     const sum = new Float64Array(s.width)
     s.eachQuery((batch, t, head) => {
       sum.fill(0)
       attentionWeights(s, q!, k!, batch, t, head).forEach((weight, j) => {
-        const from = s.row(batch, s.first(t) + j, s.group(head), s.groups)
-        for (let d = 0; d < s.width; d++) sum[d]! += weight * v!.data[from + d]!
+        const u = s.first(t) + j
+        const from = s.row(batch, u, s.group(head), s.groups)
+        const dropped = weight * s.dropout(batch, t, head, u)
+        for (let d = 0; d < s.width; d++) sum[d]! += dropped * v!.data[from + d]!
       })
       output.data.set(sum, s.row(batch, t, head, s.heads))
     })
   },
   lowering: { kind: 'form', form: 'attention' },
-  gradient: ({ inputs: [q, k, v], gradient, attributes }) => {
-    const packed = createTensor(attentionGradientRow, [q!, k!, v!, gradient], attributes)
+  gradient: ({ inputs: [q, k, v, ...key], gradient, attributes }) => {
+    const packed = createTensor(attentionGradientRow, [q!, k!, v!, gradient, ...key], attributes)
     const [heads, groups] = [q!.shape[2]!, k!.shape[2]!]
     return [
       slice(packed, 2, 0, heads),
       slice(packed, 2, heads, heads + groups),
       slice(packed, 2, heads + groups, heads + 2 * groups),
+      ...key.map(() => undefined),
     ]
   },
   flops: ([q], _, attributes) => forwardFlops(q!, attributes),
-  samples,
+  samples: [
+    ...samples,
+    ...droppedSamples.map(({ inputs, attributes }) => ({
+      inputs: [...inputs, anyKey, anyKey],
+      attributes: attributes!,
+    })),
+  ],
 }
 
-/** Inputs: q, k, v, dOutput. The result [B, T, H + 2 KV, D] holds dq, dk and dv side by side along axis 2. */
+/** Inputs: q, k, v, dOutput, and the key as in `attentionRow`. The result [B, T, H + 2 KV, D] holds dq, dk and dv side by side along axis 2. */
 export const attentionGradientRow: OpRow = {
   name: 'attentionGradient',
   infer: (inputs, attributes) => {
-    checkDTypes('attentionGradient', inputs, ['f32', 'f32', 'f32', 'f32'])
-    const [q, k, v, dOutput] = inputs
-    checkAttention('attentionGradient', q!, k!, v!, attributes)
+    checkInputs('attentionGradient', inputs, 4, attributes)
+    const [q, k, , dOutput] = inputs
     if (sameShape(dOutput!.shape, q!.shape)) {
       return { dtype: 'f32', shape: q!.shape.with(2, q!.shape[2]! + 2 * k!.shape[2]!) }
     }
@@ -170,13 +232,19 @@ export const attentionGradientRow: OpRow = {
   gradient: { none: 'second derivatives of attention are not needed for training' },
   // five products where the forward pass has two
   flops: ([q], _, attributes) => 2.5 * forwardFlops(q!, attributes),
-  samples: samples.map(({ inputs, attributes }) => ({ inputs: [...inputs, inputs[0]!], attributes: attributes! })),
+  samples: [
+    ...samples.map(({ inputs, attributes }) => ({ inputs: [...inputs, inputs[0]!], attributes: attributes! })),
+    ...droppedSamples.map(({ inputs, attributes }) => ({
+      inputs: [...inputs, inputs[0]!, anyKey, anyKey],
+      attributes: attributes!,
+    })),
+  ],
 }
 
-/** P = softmax(S): dV = Pᵀ dO; dP = dO Vᵀ; dS = P (dP - Σ P dP); dQ = scale dS K; dK = scale dSᵀ Q. */
+/** P = softmax(S): dV = (P D)ᵀ dO; dP = D (dO Vᵀ); dS = P (dP - Σ P dP); dQ = scale dS K; dK = scale dSᵀ Q. */
 function evaluateGradient(inputs: readonly NdArray[], attributes: Attributes, output: NdArray): void {
-  const [q, k, v, dOutput] = inputs as readonly [NdArray, NdArray, NdArray, NdArray]
-  const s = new AttentionShape(q, k, attributes)
+  const [q, k, v, dOutput, ...key] = inputs as readonly [NdArray, NdArray, NdArray, NdArray, ...NdArray[]]
+  const s = new AttentionShape(q, k, key, attributes)
   const packedHeads = s.heads + 2 * s.groups
   const sums = new Float64Array(output.data.length)
   s.eachQuery((batch, t, head) => {
@@ -184,7 +252,8 @@ function evaluateGradient(inputs: readonly NdArray[], attributes: Attributes, ou
     const weights = attentionWeights(s, q, k, batch, t, head)
     const qAt = s.row(batch, t, head, s.heads)
     const rows = weights.map((_, j) => s.row(batch, s.first(t) + j, group, s.groups))
-    const dWeights = rows.map((vAt) => dot(dOutput, qAt, v, vAt, s.width))
+    const factors = rows.map((_, j) => s.dropout(batch, t, head, s.first(t) + j))
+    const dWeights = rows.map((vAt, j) => factors[j]! * dot(dOutput, qAt, v, vAt, s.width))
     const mean = weights.reduce((sum, weight, j) => sum + weight * dWeights[j]!, 0)
     const dqAt = s.row(batch, t, head, packedHeads)
     weights.forEach((weight, j) => {
@@ -194,15 +263,23 @@ function evaluateGradient(inputs: readonly NdArray[], attributes: Attributes, ou
       for (let d = 0; d < s.width; d++) {
         sums[dqAt + d]! += dScore * k.data[rows[j]! + d]!
         sums[dkAt + d]! += dScore * q.data[qAt + d]!
-        sums[dvAt + d]! += weight * dOutput.data[qAt + d]!
+        sums[dvAt + d]! += weight * factors[j]! * dOutput.data[qAt + d]!
       }
     })
   })
   output.data.set(sums)
 }
 
-/** softmax(scale q kᵀ) v over the visible positions: q [B, T, H, D], k and v [B, T, KV, D] -> [B, T, H, D]. */
+/**
+ * softmax(scale q kᵀ) v over the visible positions: q [B, T, H, D], k and v [B, T, KV, D] -> [B, T, H, D]. A dropout of
+ * rate 0 is none. Throws a `RangeError` for a rate outside [0, 1) and a `ShapeError` where shapes do not fit.
+ */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
-  const { scale, causal, window } = options
-  return createTensor(attentionRow, [q, k, v], window === undefined ? { scale, causal } : { scale, causal, window })
+  const { scale, causal, window, dropout } = options
+  const attributes = window === undefined ? { scale, causal } : { scale, causal, window }
+  if (dropout === undefined) return createTensor(attentionRow, [q, k, v], attributes)
+  const { rate: dropoutRate, key0, key1, stream } = dropout
+  checkRate('attention', dropoutRate)
+  if (dropoutRate === 0) return createTensor(attentionRow, [q, k, v], attributes)
+  return createTensor(attentionRow, [q, k, v, key0, key1], { ...attributes, dropoutRate, stream })
 }

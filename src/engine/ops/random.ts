@@ -10,7 +10,8 @@ import { ShapeError, type OpRow, type Sample, type Tensor } from './row.ts'
 import { describeType } from '../ir/describe.ts'
 import { checkDTypes, checkShape } from './shape.ts'
 
-const anyKey = { shape: [], dtype: 'i32', low: -(2 ** 31), high: 2 ** 31 } as const
+/** Either half of a key, for the samples of rows that draw random numbers. */
+export const anyKey = { shape: [], dtype: 'i32', low: -(2 ** 31), high: 2 ** 31 } as const
 const samples: readonly Sample[] = [
   { inputs: [anyKey, anyKey], attributes: { shape: [3, 19], stream: 0 } },
   { inputs: [anyKey, anyKey], attributes: { shape: [1], stream: 7 } },
@@ -94,10 +95,44 @@ export function randomUniform(
 
 /** Zeroes each element with probability `rate` and scales the rest by 1 / (1 - rate). Rate 0 returns x itself. */
 export function dropout(x: Tensor, rate: number, key0: Tensor, key1: Tensor, stream: number): Tensor {
-  if (!(rate >= 0 && rate < 1)) throw new RangeError(`dropout: the rate is ${rate}; it must be at least 0 and below 1`)
+  checkRate('dropout', rate)
   if (rate === 0) return x
   const kept = greaterEqual(randomUniform(key0, key1, { shape: x.shape, stream }), rate)
   return select(kept, mul(x, 1 / (1 - rate)), 0)
+}
+
+/** Throws a `RangeError` unless `rate` is a share that can be dropped. */
+export function checkRate(op: string, rate: number): void {
+  if (rate >= 0 && rate < 1) return
+  throw new RangeError(`${op}: the rate is ${rate}; it must be at least 0 and below 1`)
+}
+
+/** Which positions of a stream are kept at a rate: those where `randomUniform` is at least the rate. */
+export function keptPositions(
+  key: readonly [number, number],
+  stream: number,
+  rate: number,
+): (position: number) => boolean {
+  const words = new Uint32Array(4)
+  return (position) => {
+    philox4x32Into(words, 0, position, stream, 0, 0, key[0], key[1])
+    return uniformOfWord(words[0]!) >= rate
+  }
+}
+
+/**
+ * The mask of `keptPositions` in a kernel, for an i32 vector of positions. Compared as integers, since f32 would round
+ * the rate: u · 2^-24 ≥ rate where u ≥ ⌈rate · 2^24⌉.
+ */
+export function emitKept(
+  b: KernelBuilder,
+  key: readonly [Value, Value],
+  position: Value,
+  { stream, rate }: { readonly stream: number; readonly rate: number },
+): Value {
+  const zero = b.constantInt(0)
+  const word = emitPhiloxWord(b, key, [position, b.constantInt(stream), zero, zero])
+  return b.op('lessInt', [b.constantInt(Math.ceil(rate * 2 ** 24) - 1), b.op('shiftRight', [word], 8)])
 }
 
 /** A random word as a number in [0, 1): its top 24 bits, which f32 holds exactly. */
