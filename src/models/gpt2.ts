@@ -51,32 +51,32 @@ export function declareParameters(config: ModelConfig): readonly ParameterSpec[]
 /**
  * What the model knows of each token's surroundings, ready for the head: ids i32 [B, T] -> [N, C], T ≤ context.
  *
- * Dropout acts on the embeddings and on both residual branches of each block, as in GPT-2. GPT-2 also drops attention
- * weights; that belongs inside the attention op, which does not offer it, so it is left out here.
+ * Dropout acts on the embeddings, the attention weights and both residual branches of each block, as in GPT-2.
  */
-function hidden(parameters: TracedParameters, config: ModelConfig, ids: Tensor, drop: Dropout): Tensor {
+function hidden(parameters: TracedParameters, config: ModelConfig, ids: Tensor, dropout: Dropout): Tensor {
   const [batch, time] = ids.shape as readonly [number, number]
   const { layers, heads, width, context } = config
   if (time > context) throw new RangeError(`The model has ${context} positions, but sequences of ${time} were given.`)
   const tokens = embedding(parameters, 'wte', ids) // [B, T, C]
   const positions = scope('wpe', () => slice(parameters.get('wpe.weight'), 0, 0, time)) // [T, C]
-  let x = scope('embed', () => drop(reshape(add(tokens, positions), [batch * time, width]), 0)) // [N, C]
+  let x = scope('embed', () => dropout.drop(reshape(add(tokens, positions), [batch * time, width]), 0)) // [N, C]
   for (let i = 0; i < layers; i++) {
     const name = `h.${i}`
     const attended = causalSelfAttention(parameters, `${name}.attn`, norm(parameters, `${name}.ln_1`, x), {
       batch,
       heads,
+      dropout: dropout.ofAttention(3 * i + 1),
     })
-    x = addBranch(name, x, attended, drop, 2 * i + 1)
+    x = addBranch(name, x, attended, dropout, 3 * i + 2)
     const thought = mlp(parameters, `${name}.mlp`, norm(parameters, `${name}.ln_2`, x))
-    x = addBranch(name, x, thought, drop, 2 * i + 2)
+    x = addBranch(name, x, thought, dropout, 3 * i + 3)
   }
   return norm(parameters, 'ln_f', x)
 }
 
 /** x + dropout(branch), both [N, C] */
-function addBranch(name: string, x: Tensor, branch: Tensor, drop: Dropout, site: number): Tensor {
-  return scope(name, () => add(x, drop(branch, site)))
+function addBranch(name: string, x: Tensor, branch: Tensor, dropout: Dropout, site: number): Tensor {
+  return scope(name, () => add(x, dropout.drop(branch, site)))
 }
 
 /** x·wteᵀ: x [N, C] -> [N, V] */
@@ -88,7 +88,7 @@ function head(parameters: TracedParameters, x: Tensor): Tensor {
 export const gpt2: Model = {
   name: 'gpt2',
   declareParameters,
-  logits: (parameters, config, ids, drop = noDropout) => head(parameters, hidden(parameters, config, ids, drop)),
+  logits: (parameters, config, ids, dropout = noDropout) => head(parameters, hidden(parameters, config, ids, dropout)),
   logitsAt: (parameters, config, ids, rows) => {
     const x = hidden(parameters, config, ids, noDropout) // [N, C]
     return head(

@@ -26,8 +26,8 @@ export interface Model {
   readonly name: string
   /** All parameters, each with its role, in the order of their use. */
   declareParameters(config: ModelConfig): readonly ParameterSpec[]
-  /** ids i32 [B, T] -> logits [B·T, V]; without `drop` nothing is dropped. */
-  logits(parameters: TracedParameters, config: ModelConfig, ids: Tensor, drop?: Dropout): Tensor
+  /** ids i32 [B, T] -> logits [B·T, V]; without `dropout` nothing is dropped. */
+  logits(parameters: TracedParameters, config: ModelConfig, ids: Tensor, dropout?: Dropout): Tensor
   /** The logits of some positions only: ids i32 [B, T], rows i32 [R] of the B·T -> [R, V]. */
   logitsAt(parameters: TracedParameters, config: ModelConfig, ids: Tensor, rows: Tensor): Tensor
 }

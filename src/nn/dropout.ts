@@ -1,14 +1,18 @@
 /** Dropout at numbered sites: the mask is a function of (seed, step, site, position), so nothing needs to be saved. */
-import { dropout, type Tensor, type TraceContext } from '../engine/index.ts'
+import { dropout, type AttentionOptions, type Tensor, type TraceContext } from '../engine/index.ts'
 
 /**
- * Drops elements of x. Each place in the model that drops passes a site number of its own, so that no two places use
- * the same mask.
+ * Dropout in a model: each place that drops passes a site number of its own, so that no two places use the same mask.
  */
-export type Dropout = (x: Tensor, site: number) => Tensor
+export interface Dropout {
+  /** Elements of x become 0, or are divided by 1 − rate. */
+  drop(x: Tensor, site: number): Tensor
+  /** The same for the weights of an attention, as its option; undefined where nothing is dropped. */
+  ofAttention(site: number): AttentionOptions['dropout']
+}
 
-/** For evaluation and sampling: x itself. */
-export const noDropout: Dropout = (x) => x
+/** For evaluation and sampling: nothing is dropped. */
+export const noDropout: Dropout = { drop: (x) => x, ofAttention: () => undefined }
 
 /** i32 scalars that a program with dropout asks for; without dropout it has neither. */
 export const DROPOUT_INPUTS = { seed: 'dropoutSeed', step: 'dropoutStep' } as const
@@ -19,7 +23,10 @@ export const DROPOUT_INPUTS = { seed: 'dropoutSeed', step: 'dropoutStep' } as co
  */
 export function traceDropout(context: TraceContext, rate: number): Dropout {
   if (rate === 0) return noDropout
-  const seed = context.input(DROPOUT_INPUTS.seed, 'i32', [])
-  const step = context.input(DROPOUT_INPUTS.step, 'i32', [])
-  return (x, site) => dropout(x, rate, seed, step, site)
+  const key0 = context.input(DROPOUT_INPUTS.seed, 'i32', [])
+  const key1 = context.input(DROPOUT_INPUTS.step, 'i32', [])
+  return {
+    drop: (x, stream) => dropout(x, rate, key0, key1, stream),
+    ofAttention: (stream) => ({ rate, key0, key1, stream }),
+  }
 }

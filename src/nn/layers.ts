@@ -4,7 +4,19 @@
  * Letters in the shape comments: B sequences of T tokens, N = B·T rows, C = width, H heads of D = C/H.
  * Activations stay [N, C] from the embedding to the head.
  */
-import { attention, gather, gelu, layerNorm, matmul, reshape, scope, slice, add, type Tensor } from '../engine/index.ts'
+import {
+  attention,
+  gather,
+  gelu,
+  layerNorm,
+  matmul,
+  reshape,
+  scope,
+  slice,
+  add,
+  type AttentionOptions,
+  type Tensor,
+} from '../engine/index.ts'
 import type { TracedParameters } from './traced.ts'
 
 /** y = x·W + b. x [N, in], W [in, out], b [out] where the model has one -> [N, out] */
@@ -33,11 +45,13 @@ export function mlp(parameters: TracedParameters, name: string, x: Tensor): Tens
   return linear(parameters, `${name}.c_proj`, active)
 }
 
-export interface SelfAttentionShape {
+export interface SelfAttentionOptions {
   /** B, the number of sequences in the N = B·T rows. */
   readonly batch: number
   /** H, which divides the width. */
   readonly heads: number
+  /** What is dropped of the attention weights; nothing unless told. */
+  readonly dropout?: AttentionOptions['dropout']
 }
 
 /**
@@ -48,7 +62,7 @@ export function causalSelfAttention(
   parameters: TracedParameters,
   name: string,
   x: Tensor,
-  { batch, heads }: SelfAttentionShape,
+  { batch, heads, dropout }: SelfAttentionOptions,
 ): Tensor {
   const [rows, width] = x.shape as readonly [number, number]
   const headWidth = width / heads // D
@@ -56,7 +70,7 @@ export function causalSelfAttention(
   const mixed = scope(name, () => {
     const qkv = reshape(packed, [batch, rows / batch, 3 * heads, headWidth]) // [B, T, 3H, D]
     const [q, k, v] = [0, 1, 2].map((part) => slice(qkv, 2, part * heads, (part + 1) * heads)) // [B, T, H, D]
-    const y = attention(q!, k!, v!, { scale: 1 / Math.sqrt(headWidth), causal: true })
+    const y = attention(q!, k!, v!, { scale: 1 / Math.sqrt(headWidth), causal: true, dropout })
     return reshape(y, [rows, width]) // [N, C]
   })
   return linear(parameters, `${name}.c_proj`, mixed)

@@ -3,6 +3,7 @@
  * Help texts, `--set`, configuration files and error messages all read this table.
  */
 import { z } from 'zod'
+import { readPatterns } from '../optim/patterns.ts'
 import { policyNames } from '../optim/policy.ts'
 
 /** What people are told about a path, and how `--set` reads its text. */
@@ -36,6 +37,21 @@ const beta = z.number().min(0).lt(1)
 export const SCHEDULE_KINDS = ['cosine', 'linear', 'constant', 'inverse-square-root', 'warmup-stable-decay'] as const
 export const TOKENIZERS = ['char', 'byte', 'gpt2'] as const
 
+/** Text such as `embedding=0, *.ln_?.weight=0.05`, or a map; either way it becomes the map. */
+const patterns = (what: string, description: string) =>
+  field(
+    z.union([z.string(), z.record(z.string(), z.number())]).transform((source, context) => {
+      try {
+        return Object.fromEntries(readPatterns(what, source).map(({ pattern, value }) => [pattern, value]))
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
+        return z.NEVER
+      }
+    }),
+    'roles or globs over parameter names with finite numbers, 0 or more, like embedding=0, *.ln_?.weight=0.05',
+    description,
+  )
+
 export const recipeSchema = z.strictObject({
   model: z.strictObject({
     layers: count('Transformer blocks.'),
@@ -48,7 +64,7 @@ export const recipeSchema = z.strictObject({
       'Rows of the token table; auto takes the tokenizer’s.',
     ),
     bias: field(z.boolean(), 'true or false', 'Biases in the linear layers and norms.'),
-    dropout: fraction('Dropout on embeddings and residual branches; attention weights are kept.'),
+    dropout: fraction('Dropout on embeddings, attention weights and residual branches.'),
   }),
   optimizer: z.strictObject({
     learningRate: rate('Peak learning rate.'),
@@ -61,6 +77,8 @@ export const recipeSchema = z.strictObject({
     ),
     eps: field(z.number().gt(0), 'a number above 0', 'AdamW’s ε, added to √v̂.'),
     policy: field(z.enum(policyNames), `one of ${policyNames.join(', ')}`, 'Which parameters decay.', 'text'),
+    decay: patterns('decay', 'λ of single parameters by role or name, in place of the policy’s.'),
+    learningRateScale: patterns('learning-rate scale', 'What the learning rate of single parameters is multiplied with.'),
   }),
   schedule: z.strictObject({
     kind: field(

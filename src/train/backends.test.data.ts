@@ -3,7 +3,8 @@ import { availableBackends, createBackend, createInterpreterBackend, type Backen
 
 export interface TestedBackend {
   readonly label: string
-  create(): Backend
+  /** Where threads can be chosen: one unless told, since test files already share the cores. */
+  create(threads?: number): Backend
   /** Largest difference allowed against the plain twin in float64, as a share of the largest value compared. */
   readonly tolerance: number
 }
@@ -24,7 +25,11 @@ const compiled = availableBackends().filter(({ name }) => name !== 'interpreter'
 /** The compiled backends that can run on this machine. */
 export const compiledBackends: readonly TestedBackend[] = compiled
   .filter(({ unavailable }) => unavailable === undefined)
-  .map(({ name }) => ({ label: name, create: () => createBackend({ backend: name }), tolerance: 1e-4 }))
+  .map(({ name }) => ({
+    label: name,
+    create: (threads = 1) => createBackend({ backend: name, threads }),
+    tolerance: 1e-4,
+  }))
 
 export const testedBackends: readonly TestedBackend[] = [float64, float32, ...compiledBackends]
 

@@ -35,6 +35,7 @@ export interface Result {
 
 export interface RunOptions extends Partial<Pick<TrainOptions, 'out' | 'resume' | 'recipe' | 'corpus' | 'logEvery'>> {
   readonly on?: TestedBackend
+  readonly threads?: number
   /** Abort when this event arrives. */
   readonly abortAt?: (event: TrainEvent) => boolean
   /** Told of every event, as it comes. */
@@ -42,8 +43,17 @@ export interface RunOptions extends Partial<Pick<TrainOptions, 'out' | 'resume' 
 }
 
 export async function runTraining(options: RunOptions = {}): Promise<Result> {
-  const { on = float32, abortAt, listen, recipe = tinyRecipe(), corpus = tinyCorpus(), out = null, ...rest } = options
-  const backend = on.create()
+  const {
+    on = float32,
+    threads,
+    abortAt,
+    listen,
+    recipe = tinyRecipe(),
+    corpus = tinyCorpus(),
+    out = null,
+    ...rest
+  } = options
+  const backend = on.create(threads)
   const controller = new AbortController()
   const events: TrainEvent[] = []
   try {

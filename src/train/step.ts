@@ -84,8 +84,8 @@ function lossAndGradients(
 ): { loss: Tensor; gradients: ReadonlyMap<string, Tensor> } {
   const { model, config, batchSize } = setup
   const { ids, targets } = batchInputs(context, [batchSize, config.context])
-  const drop = traceDropout(context, config.dropout)
-  const loss = meanLoss(model.logits(traced, config, ids, drop), targets)
+  const dropout = traceDropout(context, config.dropout)
+  const loss = meanLoss(model.logits(traced, config, ids, dropout), targets)
   const names = trainable(setup).map(({ name }) => name)
   const objective = scale === 1 ? loss : mul(loss, scale)
   const found = gradient(

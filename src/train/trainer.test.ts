@@ -1,5 +1,5 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { loadCorpus } from '../data/index.ts'
@@ -96,11 +96,6 @@ describe('events', () => {
     await runTraining({ out: sparse, logEvery: 5 })
     expect(readMetrics(sparse).flatMap(({ kind, step }) => (kind === 'step' ? [step] : []))).toEqual([5, 10, 12])
   })
-
-  test('dropout says what it does not reach', async () => {
-    const { start } = await runTraining({ recipe: tinyRecipe('model.dropout=0.1', 'schedule.steps=1') })
-    expect(start.notices.join(' ')).toMatch(/attention weights, which GPT-2 drops too, are kept/)
-  })
 })
 
 describe.each([float32, ...compiledBackends])('resuming, $label', (on) => {
@@ -139,6 +134,17 @@ describe.each([float32, ...compiledBackends])('learning, $label', (on) => {
     expect(before).toBeCloseTo(Math.log(256), 1) // knows nothing: every byte alike
     expect(after).toBeLessThan(4)
     expect(steps.at(-1)!.loss).toBeLessThan(4)
+  })
+})
+
+const cores = availableParallelism()
+
+describe.skipIf(cores < 2).each(compiledBackends)(`threads, $label (this machine has ${cores})`, (on) => {
+  test('two threads give the bits of one', async () => {
+    const recipe = tinyRecipe('schedule.steps=6', 'model.dropout=0.1')
+    const [one, two] = [await runTraining({ on, recipe, threads: 1 }), await runTraining({ on, recipe, threads: 2 })]
+    expect(two.start.backend.threads).toBe(2)
+    expect([...two.tensors]).toEqual([...one.tensors])
   })
 })
 

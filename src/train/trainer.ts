@@ -32,9 +32,6 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   }
 }
 
-const DROPOUT_NOTICE =
-  'Dropout acts on the embeddings and the residual branches; attention weights, which GPT-2 drops too, are kept.'
-
 function startEvent(options: TrainOptions, setup: RunSetup, from: LoadedCheckpoint | null): StartEvent {
   const { recipe, corpus, backend, out } = options
   const { name, trainTokens, validationTokens } = corpusRecordOf(corpus)
@@ -56,7 +53,6 @@ function startEvent(options: TrainOptions, setup: RunSetup, from: LoadedCheckpoi
     notices: [
       ...(backend.note === undefined ? [] : [backend.note]),
       ...(from ? resumeNotices(from.metadata, backend) : []),
-      ...(recipe.config.model.dropout > 0 ? [DROPOUT_NOTICE] : []),
     ],
   }
 }
