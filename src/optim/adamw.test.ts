@@ -167,7 +167,7 @@ describe('decay', () => {
     step(1)
     step(2, 0.05)
     for (const { name, weightDecay, survival } of ledger.entries) {
-      for (const value of read(name)) expect(value).toBeCloseTo(2 * survival, 12)
+      for (const value of read(name)) expect(value).toBeCloseTo(2 * (survival ?? Number.NaN), 12)
       if (weightDecay === 0) expect(new Set(read(name))).toEqual(new Set([2]))
       else expect(read(name)[0]).toBeLessThan(2)
     }

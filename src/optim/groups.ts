@@ -7,9 +7,10 @@
  */
 import type { ParameterSpec } from '../nn/parameter.ts'
 import { nearest } from './nearest.ts'
+import type { Schedule } from './schedule.ts'
 
 /** What a group needs to know of a parameter. */
-export type GroupParameter = Pick<ParameterSpec, 'name' | 'aliases' | 'frozen'>
+export type GroupParameter = Pick<ParameterSpec, 'name' | 'aliases' | 'frozen'> & Partial<Pick<ParameterSpec, 'role'>>
 
 export interface ParameterGroup {
   readonly params: GroupParameter | readonly GroupParameter[]
@@ -17,6 +18,13 @@ export interface ParameterGroup {
   readonly weightDecay?: number
   /** Learning rate of this group at the peak; default the optimizer's. */
   readonly learningRate?: number
+  /** What λ is multiplied with in each step, counted from 0; default the optimizer's, or 1 throughout. */
+  readonly decaySchedule?: Schedule
+  /**
+   * For the form `corrected`: whether the layers' outputs are normalised, so that the scale of these weights does not
+   * matter. Default: true for the role `matrix`, false for all other roles.
+   */
+  readonly normalised?: boolean
 }
 
 export interface GroupDefaults {
@@ -32,9 +40,11 @@ export interface GroupSetting {
   readonly learningRateMultiplier: number
   /** Which of the groups, from 0; for messages and tables. */
   readonly group: number
+  readonly decaySchedule?: Schedule
+  readonly normalised?: boolean
 }
 
-const KEYS = ['params', 'weightDecay', 'learningRate'] as const
+const KEYS = ['params', 'weightDecay', 'learningRate', 'decaySchedule', 'normalised'] as const
 const OPTIMIZER_KEYS = new Set(['betas', 'eps', 'policy', 'form', 'clip'])
 
 /**
@@ -68,6 +78,13 @@ export function resolveGroups(
   }
   refuseForgotten(all ?? [], settings)
   return settings
+}
+
+/** Every parameter of the groups in their order, tied names not yet merged. The groups must have passed `resolveGroups`. */
+export function listParameters(
+  groups: readonly GroupParameter[] | readonly ParameterGroup[],
+): readonly GroupParameter[] {
+  return toGroups(groups).flatMap(({ params }) => params)
 }
 
 function toGroups(groups: unknown): readonly ParameterGroup[] {
@@ -131,13 +148,31 @@ function settingOf(group: ParameterGroup, index: number, defaults: GroupDefaults
   const where = `group ${index}`
   const weightDecay = checkNumber('weightDecay', group.weightDecay ?? defaults.weightDecay, where)
   const learningRate = checkNumber('learningRate', group.learningRate ?? defaults.learningRate, where)
-  if (learningRate === defaults.learningRate) return { weightDecay, learningRateMultiplier: 1, group: index }
+  const own = {
+    group: index,
+    ...(group.decaySchedule === undefined ? {} : { decaySchedule: checkSchedule(group.decaySchedule, where) }),
+    ...(group.normalised === undefined ? {} : { normalised: checkFlag(group.normalised, where) }),
+  }
+  if (learningRate === defaults.learningRate) return { weightDecay, learningRateMultiplier: 1, ...own }
   if (defaults.learningRate === 0) {
     throw new RangeError(
       `learningRate of ${where} is ${learningRate}, but the optimizer's is 0, so no factor between them exists.`,
     )
   }
-  return { weightDecay, learningRateMultiplier: learningRate / defaults.learningRate, group: index }
+  return { weightDecay, learningRateMultiplier: learningRate / defaults.learningRate, ...own }
+}
+
+function checkSchedule(schedule: unknown, where: string): Schedule {
+  if (typeof schedule === 'function') return schedule as Schedule
+  throw new TypeError(
+    `decaySchedule of ${where} is ${JSON.stringify(schedule) ?? String(schedule)}; it must be a function from the step, ` +
+      'counted from 0, to what λ is multiplied with.',
+  )
+}
+
+function checkFlag(flag: unknown, where: string): boolean {
+  if (typeof flag === 'boolean') return flag
+  throw new TypeError(`normalised of ${where} is ${JSON.stringify(flag) ?? String(flag)}; it must be true or false.`)
 }
 
 /** Throws when `given` is in an earlier group too, whichever of its tied names was used there. */

@@ -1,12 +1,18 @@
 /** AdamW, decay policies, the ledger, schedules and parameter groups. */
+export { adamw, momentNames, type AdamwOptions } from './adamw.ts'
+export type { Optimizer, OptimizerState, ParameterUpdate, UpdateParts } from './optimizer.ts'
 export {
-  adamw,
-  momentNames,
-  type AdamwOptions,
-  type Optimizer,
-  type OptimizerState,
-  type ParameterUpdate,
-} from './adamw.ts'
+  decayFormNames,
+  decayForms,
+  l2Penalty,
+  resolveForm,
+  type DecayForm,
+  type DecayFormName,
+  type DecayFormSpec,
+  type DecayPoint,
+  type DecayRates,
+  type Pull,
+} from './decayForms.ts'
 export {
   decide,
   decideAll,
