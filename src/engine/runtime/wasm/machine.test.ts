@@ -104,24 +104,24 @@ describe('threads', () => {
   })
 
   it('each have scratch memory of their own', () => {
-    const b = new KernelBuilder('own scratch', TARGET)
-    const out = b.pointer()
-    const offset = b.reserveScratch(4 * 1024)
-    b.for(b.unitBegin, b.unitEnd, 1, (unit) => {
-      b.for(0, 1024, 4, (k) => b.store(b.op('splat', [b.intAdd(unit, k)]), b.at(b.scratch, offset, k)))
-      const sum = b.variable(b.constantInt(0))
-      b.for(0, 1024, 4, (k) => {
-        b.assign(sum, b.op('addInt', [sum, b.load(b.at(b.scratch, offset, k), 4, 'i32')]))
-      })
-      b.store(b.op('toFloat', [sum]), b.at(out, 0, b.intMul(unit, 2), 8))
+    const writer = new KernelBuilder('write', TARGET)
+    const offset = writer.reserveScratch(4 * 1024)
+    writer.pointer()
+    writer.store(writer.op('splat', [writer.unitEnd]), writer.at(writer.scratch, offset + 4080))
+    const reader = new KernelBuilder('read', TARGET)
+    reader.reserveScratch(4 * 1024)
+    const out = reader.pointer()
+    reader.for(reader.unitBegin, reader.unitEnd, 1, (unit) => {
+      const seen = reader.load(reader.at(reader.scratch, offset + 4080), 4, 'i32')
+      reader.store(reader.op('toFloat', [seen]), reader.at(out, 0, reader.intMul(unit, 2), 8))
     })
-    const kernels = [b.finish()]
-    const launches = Array.from({ length: 50 }, () => launch(0, [named('x')], 40))
+    const kernels = [writer.finish(), reader.finish()]
+    // Kernels may not rely on what an earlier launch left in scratch; here it shows whose memory it is.
+    const launches = [launch(0, [named('x')], 40), launch(1, [named('x')], 40)]
     const program = { ...programOf('scratch', 160, { kernels, launches, arenaBytes: 0 }), scratchBytes: 4096 }
-    const machine = start({ threads: 4, poison: true })
+    const machine = start({ threads: 4 })
     machine.load(program).run()
-    // Σ over k = 0, 4 … 1020 of unit + k
-    const wanted = Array.from({ length: 160 }, (_, k) => 256 * Math.floor(k / 4) + 4 * ((255 * 256) / 2))
+    const wanted = Array.from({ length: 160 }, (_, k) => 10 * (1 + Math.floor(k / 40)))
     expect([...machine.buffer('x', 'f32', [160])]).toEqual(wanted)
   })
 
@@ -206,7 +206,7 @@ describe('programs', () => {
     const pointer = b.pointer()
     // Thread 0's units are harmless; the last unit's address is beyond all memory.
     b.for(b.unitBegin, b.unitEnd, 1, (unit) => {
-      b.store(b.constant(1), b.at(b.intAdd(pointer, b.intMul(b.op('intDivImmediate', [unit], 3), 2 ** 30)), 2 ** 30))
+      b.store(b.constant(1), b.at(b.intAdd(pointer, b.intMul(b.op('intDivImmediate', [unit], 3), 2 ** 30))))
     })
     const kernels = [affine(1, 0), b.finish()]
     for (const threads of [1, 2, 3]) {
@@ -244,18 +244,23 @@ describe('memory', () => {
 
   it('moves the arena to where a larger program finds room, and earlier programs with it', () => {
     const machine = start({ threads: 2, poison: true })
-    const first = mixingProgram(8, 4)
+    const first = mixingProgram(64, 4)
     const wanted = resultOf(start({ threads: 1 }), first, 2)
     const loaded = machine.load(first)
-    const x = machine.buffer('x', 'f32', [32])
+    const x = machine.buffer('x', 'f32', [256])
     fill(x)
     loaded.run()
     machine.load({
-      ...programOf('large', 32, { kernels: [], launches: [], arenaBytes: 50_000_000 }),
+      ...programOf('large', 256, { kernels: [], launches: [], arenaBytes: 50_000_000 }),
       scratchBytes: 10_000,
     })
+    // What the arena left behind is given to others, zeroed, and no longer written by the first program.
+    const inherited = machine.buffer('inherited', 'f32', [128])
+    expect(inherited.byteOffset).toBeLessThan(65536)
+    expect([...inherited]).toEqual(Array.from({ length: 128 }, () => 0))
     loaded.run()
     expect([...new Int32Array(Float32Array.from(x).buffer)]).toEqual(wanted)
+    expect([...inherited]).toEqual(Array.from({ length: 128 }, () => 0))
   })
 
   it('reaches beyond 2 GiB', () => {
@@ -284,6 +289,21 @@ describe('memory', () => {
       'the arena of program large needs 4294967296 bytes',
     )
     expect(machine.buffer('after', 'f32', [8]).length).toBe(8)
+  })
+
+  it('leaves the arena where it is when there is no room for a larger one', () => {
+    const machine = start({ threads: 1 })
+    const program = mixingProgram(8, 4)
+    const wanted = resultOf(start({ threads: 1 }), program, 1)
+    const loaded = machine.load(program)
+    const large = { ...programOf('large', 32, { kernels: [], launches: [], arenaBytes: 2 ** 32 }), persistent: [] }
+    expect(() => machine.load(large)).toThrow('needs 4294967296 bytes')
+    const after = machine.buffer('after', 'f32', [32]).fill(7)
+    const x = machine.buffer('x', 'f32', [32])
+    fill(x)
+    loaded.run()
+    expect([...new Int32Array(Float32Array.from(x).buffer)]).toEqual(wanted)
+    expect(after.every((value) => value === 7)).toBe(true)
   })
 })
 
