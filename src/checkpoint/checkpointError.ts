@@ -19,6 +19,7 @@ const WRITE_FAILURES: Readonly<Record<string, readonly [what: string, hint: stri
   ENOSPC: ['the disk is full', 'Free some space, or choose a folder on another disk with --out.'],
   EDQUOT: ['the disk quota is used up', 'Free some space, or choose a folder on another disk with --out.'],
   EFBIG: ['the file is larger than the file system allows', 'Choose a folder on another disk with --out.'],
+  ENOENT: ['no folder can be made there', 'Choose another folder with --out.'],
   ENOTDIR: ['a file stands where a folder is needed', 'Choose another folder with --out.'],
   EEXIST: ['a file stands where a folder is needed', 'Choose another folder with --out.'],
   EISDIR: ['a folder stands where a file is needed', 'Choose another folder with --out.'],

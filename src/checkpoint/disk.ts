@@ -1,4 +1,5 @@
 import * as fs from 'node:fs'
+import { dirname } from 'node:path'
 import { systemCode } from './checkpointError.ts'
 
 /**
@@ -48,7 +49,7 @@ export const nodeDisk: Disk = {
       if (!NO_FOLDER_SYNC.has(systemCode(error) ?? '')) throw error
     }
   },
-  makeFolder: (path) => void fs.mkdirSync(path, { recursive: true }),
+  makeFolder,
   rename: (from, to) => fs.renameSync(from, to),
   link(from, to) {
     try {
@@ -65,6 +66,21 @@ export const nodeDisk: Disk = {
     }
   },
   remove: (path) => fs.rmSync(path, { recursive: true, force: true }),
+}
+
+/**
+ * Not mkdirSync with `recursive`: where no folder can be made, Node 20 reports a read-only file system as a missing
+ * path, and under /proc it tries until memory runs out.
+ */
+function makeFolder(path: string): void {
+  if (fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return
+  try {
+    fs.mkdirSync(path)
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT' || dirname(path) === path) throw error
+    makeFolder(dirname(path))
+    fs.mkdirSync(path)
+  }
 }
 
 /** Writes all of the bytes, however many calls it takes. */

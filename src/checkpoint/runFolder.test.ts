@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, it } from 'vitest'
@@ -40,8 +40,16 @@ describe('a run folder', () => {
     const closed = errorOf(() => prepareRunFolder(run, refusingDisk('open', 'EACCES')))
     expect(closed.message).toMatch(/may not write there \(EACCES\)/)
     expect(readdirSync(run)).toEqual(['checkpoints'])
+    const readOnly = errorOf(() => prepareRunFolder(join(run, 'new'), refusingDisk('makeFolder', 'EROFS')))
+    expect(readOnly.message).toMatch(/file system is read-only/)
     writeFileSync(join(run, 'file'), '')
     expect(errorOf(() => prepareRunFolder(join(run, 'file'))).message).toMatch(/a file stands where a folder is needed/)
+  })
+
+  it.skipIf(!existsSync('/proc/self'))('in a place that takes no folders is explained (where there is /proc)', () => {
+    expect(errorOf(() => prepareRunFolder('/proc/self/run')).message).toMatch(
+      /Cannot write \/proc\/self\/run: no folder/,
+    )
   })
 
   it('keeps configuration and ledger', () => {

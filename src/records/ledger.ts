@@ -5,8 +5,19 @@ const size = z.int().min(0)
 const perStep = z.number().min(0)
 /** In steps; null when nothing decays. */
 const steps = z.number().min(0).nullable()
-/** Share of the initial weights that decay alone leaves. */
-const survival = z.number()
+/** In tokens; null when nothing decays or nobody said how many tokens a step has. */
+const tokens = z.number().min(0).nullable()
+/** Of the run's length; null when nothing decays. */
+const share = z.number().min(0).nullable()
+/** Share of the initial weights that decay alone leaves; null where the form of the decay does not tell. */
+const survival = z.number().nullable()
+/** RMS of the tensor's elements; null where none is foretold. */
+const rms = z.number().min(0).nullable()
+
+/** Fields that ledgers of the first version did not have; those can still be read and compared. */
+function grown<S extends z.core.$ZodLooseShape>(shape: S): { [K in keyof S]: z.ZodOptional<S[K]> } {
+  return z.object(shape).partial().shape
+}
 
 const count = z.object({ tensors: size, parameters: size })
 
@@ -25,6 +36,20 @@ const entry = z.object({
   halfLifeSteps: steps,
   timescaleSteps: steps,
   survival,
+  ...grown({
+    /** How λ acts, as `decoupled`; null when the tensor does not decay. */
+    form: z.string().nullable(),
+    /** What the scheduled learning rate is multiplied with for this tensor. */
+    learningRateMultiplier: perStep,
+    /** The override that set the multiplier; null where none did. */
+    learningRateReason: z.string().nullable(),
+    halfLifeTokens: tokens,
+    halfLifeShare: share,
+    timescaleTokens: tokens,
+    timescaleShare: share,
+    equilibriumRms: rms,
+    equilibriumRmsExact: rms,
+  }),
 })
 
 /** `ledger.json` and `ledger --json`: which tensors decay, why and how fast. */
@@ -36,7 +61,7 @@ export const ledgerRecord = z.object({
   learningRate: z.object({ peak: perStep, sum: perStep }),
   steps: size,
   totals: z.object({ decayed: count, undecayed: count }),
-  /** Tensors of one role that share one λ. */
+  /** Tensors of one role that share λ and the learning-rate multiplier. */
   roles: z.array(
     z.object({
       role: z.string(),
@@ -45,9 +70,16 @@ export const ledgerRecord = z.object({
       parameters: size,
       halfLifeSteps: steps,
       survival,
+      ...grown({ learningRateMultiplier: perStep, timescaleShare: share }),
     }),
   ),
   entries: z.array(entry),
+  ...grown({
+    /** How λ acts, as `decoupled`. */
+    form: z.string().min(1),
+    /** Null where nobody said. */
+    tokensPerStep: size.nullable(),
+  }),
 })
 
 export type LedgerRecord = Immutable<z.infer<typeof ledgerRecord>>
