@@ -1,17 +1,42 @@
-/** What differs between two ledgers: two policies on one model, two runs, or a checkpoint and a new recipe. */
-import type { Role } from '../nn/parameter.ts'
-import type { Ledger, LedgerEntry } from './ledger.ts'
+/** What differs between two ledgers: two policies on one model, two recipes, or a checkpoint and a new recipe. */
+import type { Ledger } from './ledger.ts'
+
+/** What is compared; ledgers that were saved have it as well as those just built. */
+export interface ComparableLedger extends Pick<Ledger, 'policy'> {
+  readonly entries: readonly ComparableEntry[]
+}
+
+interface ComparableEntry {
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly role: string
+  readonly parameters: number
+  readonly weightDecay: number
+  readonly reason: string
+  /** Ledgers of the first version lack these two: their decay was decoupled, their multipliers all 1. */
+  readonly learningRateMultiplier?: number | undefined
+  readonly form?: string | null | undefined
+}
+
+export interface LedgerSide {
+  readonly weightDecay: number
+  readonly reason: string
+  readonly learningRateMultiplier: number
+  /** Null where the tensor does not decay. */
+  readonly form: string | null
+}
 
 export interface LedgerChange {
   readonly name: string
   readonly shape: readonly number[]
-  readonly role: Role
+  readonly role: string
   readonly parameters: number
-  readonly before: { readonly weightDecay: number; readonly reason: string }
-  readonly after: { readonly weightDecay: number; readonly reason: string }
+  readonly before: LedgerSide
+  readonly after: LedgerSide
 }
 
 export interface LedgerDiff {
+  /** What the two are called: their policies, unless told. */
   readonly before: string
   readonly after: string
   /** Decayed in the second only. */
@@ -20,43 +45,56 @@ export interface LedgerDiff {
   readonly stopDecaying: readonly LedgerChange[]
   /** Decayed in both, with another λ. */
   readonly otherWeightDecay: readonly LedgerChange[]
+  /** Decayed in both with the same λ, by another form. */
+  readonly otherForm: readonly LedgerChange[]
+  /** With another learning-rate multiplier, whatever else changes. */
+  readonly otherLearningRate: readonly LedgerChange[]
   /** Names of tensors that only one of the two models has. */
   readonly onlyBefore: readonly string[]
   readonly onlyAfter: readonly string[]
 }
 
-/** Lists the tensors that change sides from `before` to `after`, matched by name, in the order of `before`. */
-export function diffLedgers(before: Ledger, after: Ledger): LedgerDiff {
+/**
+ * Lists the tensors that change from `before` to `after`, matched by name, in the order of `before`. `names` are what
+ * the two are called, such as two files or recipes.
+ */
+export function diffLedgers(
+  before: ComparableLedger,
+  after: ComparableLedger,
+  names: readonly [before: string, after: string] = [before.policy, after.policy],
+): LedgerDiff {
   const later = new Map(after.entries.map((entry) => [entry.name, entry]))
   const earlier = new Set(before.entries.map((entry) => entry.name))
-  const startDecaying: LedgerChange[] = []
-  const stopDecaying: LedgerChange[] = []
-  const otherWeightDecay: LedgerChange[] = []
-  for (const entry of before.entries) {
+  const pairs = before.entries.flatMap((entry) => {
     const other = later.get(entry.name)
-    if (other === undefined || other.weightDecay === entry.weightDecay) continue
-    const list = entry.weightDecay === 0 ? startDecaying : other.weightDecay === 0 ? stopDecaying : otherWeightDecay
-    list.push(change(entry, other))
-  }
+    return other === undefined ? [] : [change(entry, other)]
+  })
+  const where = (holds: (before: LedgerSide, after: LedgerSide) => boolean): LedgerChange[] =>
+    pairs.filter((pair) => holds(pair.before, pair.after))
+  const both = (a: LedgerSide, b: LedgerSide): boolean => a.weightDecay > 0 && b.weightDecay > 0
   return {
-    before: before.policy,
-    after: after.policy,
-    startDecaying,
-    stopDecaying,
-    otherWeightDecay,
+    before: names[0],
+    after: names[1],
+    startDecaying: where((a, b) => a.weightDecay === 0 && b.weightDecay > 0),
+    stopDecaying: where((a, b) => a.weightDecay > 0 && b.weightDecay === 0),
+    otherWeightDecay: where((a, b) => both(a, b) && a.weightDecay !== b.weightDecay),
+    otherForm: where((a, b) => both(a, b) && a.weightDecay === b.weightDecay && a.form !== b.form),
+    otherLearningRate: where((a, b) => a.learningRateMultiplier !== b.learningRateMultiplier),
     onlyBefore: before.entries.filter((entry) => !later.has(entry.name)).map((entry) => entry.name),
     onlyAfter: after.entries.filter((entry) => !earlier.has(entry.name)).map((entry) => entry.name),
   }
 }
 
-function change(entry: LedgerEntry, other: LedgerEntry): LedgerChange {
+function change(entry: ComparableEntry, other: ComparableEntry): LedgerChange {
   const { name, shape, role, parameters } = entry
+  return { name, shape, role, parameters, before: side(entry), after: side(other) }
+}
+
+function side({ weightDecay, reason, learningRateMultiplier, form }: ComparableEntry): LedgerSide {
   return {
-    name,
-    shape,
-    role,
-    parameters,
-    before: { weightDecay: entry.weightDecay, reason: entry.reason },
-    after: { weightDecay: other.weightDecay, reason: other.reason },
+    weightDecay,
+    reason,
+    learningRateMultiplier: learningRateMultiplier ?? 1,
+    form: form === undefined ? (weightDecay > 0 ? 'decoupled' : null) : form,
   }
 }

@@ -1,5 +1,6 @@
 /** Recipes as typed data, and how a user's changes are applied to them. */
 export { parseConfig, readConfigFile, type ConfigFile } from './configFile.ts'
+export { recipeDecayRun } from './decayRun.ts'
 export { RecipeError } from './recipeError.ts'
 export { recipeNames, recipes, type Evidence, type Evidenced, type Recipe } from './recipes.ts'
 export {

@@ -13,7 +13,15 @@ describe('the recipes', () => {
   test('shakespeare-char-cpu is nanoGPT’s CPU command to the letter', () => {
     expect(resolveRecipe(SMALL).config).toEqual({
       model: { layers: 4, heads: 4, width: 128, context: 64, vocab: 'auto', bias: false, dropout: 0 },
-      optimizer: { learningRate: 1e-3, weightDecay: 0.1, betas: [0.9, 0.99], eps: 1e-8, policy: 'nanogpt' },
+      optimizer: {
+        learningRate: 1e-3,
+        weightDecay: 0.1,
+        betas: [0.9, 0.99],
+        eps: 1e-8,
+        policy: 'nanogpt',
+        decay: {},
+        learningRateScale: {},
+      },
       schedule: { kind: 'cosine', warmup: 100, steps: 2000, floor: 1e-4, decaySteps: 0 },
       train: { batchSize: 12, accumulation: 1, clip: 1, evalEvery: 250, seed: 1337 },
       data: { path: null, tokenizer: 'char' },
@@ -80,6 +88,15 @@ describe('changes', () => {
     expect(fields['optimizer.learningRate'].evidence).toBe('code')
   })
 
+  test('a map in a file is the same as text', () => {
+    const configFile = parseConfig('optimizer:\n  decay:\n    embedding: 0\n    "*.ln_?.weight": 0.05\n', 'run.yaml')
+    const { config, fields } = resolveRecipe(SMALL, { configFile })
+    expect(config.optimizer.decay).toEqual({ embedding: 0, '*.ln_?.weight': 0.05 })
+    expect(fields['optimizer.decay']).toMatchObject({ evidence: 'given', source: 'run.yaml:2' })
+    const text = parseConfig('optimizer:\n  decay: embedding=0, *.ln_?.weight=0.05\n', 'run.yaml')
+    expect(resolveRecipe(SMALL, { configFile: text }).config).toEqual(config)
+  })
+
   test('setting the recipe’s own value keeps its evidence', () => {
     const { fields } = resolveRecipe(SMALL, { set: ['optimizer.betas=0.9,0.99'] })
     expect(fields['optimizer.betas'].evidence).toBe('code')
@@ -94,8 +111,13 @@ describe('changes', () => {
     ['optimizer.weightDecay=0', 'weightDecay', 0],
     ['optimizer.policy=none', 'policy', 'none'],
     ['optimizer.policy=llm.c-cpu', 'policy', 'llm.c-cpu'],
+    ['optimizer.decay=embedding=0, *.ln_?.weight=0.05', 'decay', { embedding: 0, '*.ln_?.weight': 0.05 }],
+    ['optimizer.decay=*.ln_?.weight=0.05', 'decay', { '*.ln_?.weight': 0.05 }],
+    ['optimizer.decay={ embedding: 0, wpe.weight: 1e-1 }', 'decay', { embedding: 0, 'wpe.weight': 0.1 }],
+    ['optimizer.decay={}', 'decay', {}],
+    ['optimizer.learningRateScale=embedding=0.1', 'learningRateScale', { embedding: 0.1 }],
   ])('--set %s', (set, key, value) => {
-    expect(resolveRecipe(SMALL, { set: [set] }).config.optimizer).toMatchObject({ [key]: value })
+    expect(resolveRecipe(SMALL, { set: [set] }).config.optimizer[key as 'eps']).toEqual(value)
   })
 
   test('text is taken as it is: a path may hold = or look like a number', () => {
@@ -176,6 +198,10 @@ describe('errors name the thing, the place and the way out', () => {
       'optimizer.policy is "nanoGTP" (--set); expected one of note',
       /^Did you mean "nanogpt"\?/,
     ],
+    ['optimizer.decay=embedding', 'optimizer.decay is "embedding" (--set); expected roles or globs', /λ of single/],
+    ['optimizer.decay=embedding=-1', 'optimizer.decay is "embedding=-1" (--set); expected roles', /./],
+    ['optimizer.decay={ embedding: none }', 'optimizer.decay is {"embedding":"none"} (--set); expected', /./],
+    ['optimizer.decay=0.1', 'optimizer.decay is 0.1 (--set); expected roles', /./],
     ['model.heads=3', 'model.width is 128, which model.heads (3) does not divide.', /model.width=129/],
     [
       'optimizer.learningRate=1e-5',
@@ -211,6 +237,7 @@ test('recipePaths lists every path with its type, meaning and default', () => {
   expect(paths.map(({ path }) => path).join(' ')).toBe(
     'model.layers model.heads model.width model.context model.vocab model.bias model.dropout ' +
       'optimizer.learningRate optimizer.weightDecay optimizer.betas optimizer.eps optimizer.policy ' +
+      'optimizer.decay optimizer.learningRateScale ' +
       'schedule.kind schedule.warmup schedule.steps schedule.floor schedule.decaySteps ' +
       'train.batchSize train.accumulation train.clip train.evalEvery train.seed data.path data.tokenizer',
   )

@@ -36,6 +36,7 @@ const TRAIN = 'karpathy/nanoGPT train.py, defaults'
 const GPT2_CONFIG = 'karpathy/nanoGPT config/train_gpt2.py'
 const TORCH = 'torch.optim.AdamW, default; nanoGPT does not set it'
 const RULE = 'karpathy/nanoGPT model.py, configure_optimizers'
+const NO_EXCEPTIONS = `${RULE}: two groups, no exceptions, one learning rate`
 const COSINE_ONLY = 'not read by the cosine schedule'
 const PAPER = 'Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"'
 
@@ -55,6 +56,8 @@ const shakespeareCharCpu: Recipe = {
     'optimizer.betas': code([0.9, 0.99], `${TRAIN} (beta1) and ${CHAR_CONFIG} (beta2)`),
     'optimizer.eps': code(1e-8, TORCH),
     'optimizer.policy': code('nanogpt', RULE),
+    'optimizer.decay': code({}, NO_EXCEPTIONS),
+    'optimizer.learningRateScale': code({}, NO_EXCEPTIONS),
     'schedule.kind': code('cosine', 'karpathy/nanoGPT train.py, get_lr'),
     'schedule.warmup': code(100, `${CHAR_CONFIG} (warmup_iters)`),
     'schedule.steps': code(2000, `${COMMAND} (--max_iters, --lr_decay_iters)`),
@@ -89,6 +92,8 @@ const quickstart: Recipe = {
     'optimizer.betas': assumed([0.9, 0.99], AS_CHAR),
     'optimizer.eps': code(1e-8, TORCH),
     'optimizer.policy': code('nanogpt', RULE),
+    'optimizer.decay': code({}, NO_EXCEPTIONS),
+    'optimizer.learningRateScale': code({}, NO_EXCEPTIONS),
     'schedule.kind': assumed('cosine', AS_CHAR),
     'schedule.warmup': assumed(100, AS_CHAR),
     'schedule.steps': assumed(1500, OWN),
@@ -120,6 +125,8 @@ const gpt2Small: Recipe = {
     'optimizer.betas': code([0.9, 0.95], `${TRAIN} (beta1, beta2)`),
     'optimizer.eps': code(1e-8, TORCH),
     'optimizer.policy': code('nanogpt', RULE),
+    'optimizer.decay': code({}, NO_EXCEPTIONS),
+    'optimizer.learningRateScale': code({}, NO_EXCEPTIONS),
     'schedule.kind': code('cosine', 'karpathy/nanoGPT train.py, get_lr'),
     'schedule.warmup': code(2000, `${TRAIN} (warmup_iters)`),
     'schedule.steps': code(600_000, `${GPT2_CONFIG} (max_iters, lr_decay_iters)`),

@@ -78,7 +78,10 @@ export const recipeSchema = z.strictObject({
     eps: field(z.number().gt(0), 'a number above 0', 'AdamW’s ε, added to √v̂.'),
     policy: field(z.enum(policyNames), `one of ${policyNames.join(', ')}`, 'Which parameters decay.', 'text'),
     decay: patterns('decay', 'λ of single parameters by role or name, in place of the policy’s.'),
-    learningRateScale: patterns('learning-rate scale', 'What the learning rate of single parameters is multiplied with.'),
+    learningRateScale: patterns(
+      'learning-rate scale',
+      'What the learning rate of single parameters is multiplied with.',
+    ),
   }),
   schedule: z.strictObject({
     kind: field(
