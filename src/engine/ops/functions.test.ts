@@ -140,6 +140,65 @@ describe('attention', () => {
   })
 })
 
+function keyOf(step: number): Pick<attentions.AttentionDropout, 'key0' | 'key1'> {
+  return { key0: toInt(constant(12)), key1: toInt(constant(step)) }
+}
+
+describe('dropout of attention', () => {
+  const [batch, heads, time, rate] = [2, 2, 48, 0.2]
+
+  /** All keys alike and values [time, time] that are the identity, so that the result is the probabilities themselves. */
+  function probabilities(options: Omit<attentions.AttentionOptions, 'scale' | 'causal'>): number[] {
+    return valuesOf(() => {
+      const alike = ops.zeros([batch, time, heads, time])
+      const row = ops.broadcastTo(ops.lastAxisIndex([time]), [time, time])
+      const identity = ops.select(ops.equal(row, ops.transpose(row)), constant(1), constant(0))
+      const v = ops.broadcastTo(reshape(identity, [1, time, 1, time]), [batch, time, heads, time])
+      const dropped = ops.attention(alike, alike, v, { scale: 1, causal: true, ...options })
+      return ops.transpose(dropped, [0, 2, 1, 3]) // [B, H, T, T]
+    })
+  }
+
+  it('keeps what randomUniform over [B, H, T, T] puts at the rate or above, scaled by 1 / (1 - rate)', () => {
+    const numbers = valuesOf(() => {
+      const { key0, key1 } = keyOf(3)
+      return ops.randomUniform(key0, key1, { shape: [batch, heads, time, time], stream: 7 })
+    })
+    const found = probabilities({ dropout: { rate, ...keyOf(3), stream: 7 } })
+    let dropped = 0
+    for (const [at, number] of numbers.entries()) {
+      const [i, j] = [Math.floor(at / time) % time, at % time]
+      const kept = j <= i && number >= rate
+      if (j <= i && !kept) dropped++
+      expect(found[at]).toBeCloseTo(kept ? 1 / (i + 1) / (1 - rate) : 0, 12)
+    }
+    const share = dropped / ((batch * heads * time * (time + 1)) / 2)
+    expect(Math.abs(share - rate)).toBeLessThan(0.02) // about three standard deviations
+  })
+  it('draws the same mask under one key, and another in the next step and in another stream', () => {
+    const first = probabilities({ dropout: { rate, ...keyOf(3), stream: 7 } })
+    expect(probabilities({ dropout: { rate, ...keyOf(3), stream: 7 } })).toEqual(first)
+    expect(probabilities({ dropout: { rate, ...keyOf(4), stream: 7 } })).not.toEqual(first)
+    expect(probabilities({ dropout: { rate, ...keyOf(3), stream: 8 } })).not.toEqual(first)
+  })
+  it('is none at rate 0', () => {
+    const q = ops.zeros([1, 4, 1, 2])
+    const none = ops.attention(q, q, q, { scale: 1, causal: true, dropout: { rate: 0, ...keyOf(3), stream: 7 } })
+    expect(none.inputs).toEqual([q, q, q])
+    expect(none.attributes).toEqual({ scale: 1, causal: true })
+  })
+  it('refuses rates outside [0, 1), streams that are no whole numbers and keys that are no scalars', () => {
+    const q = ops.zeros([1, 4, 1, 2])
+    const attend = (dropout: Partial<attentions.AttentionDropout>) => () =>
+      ops.attention(q, q, q, { scale: 1, causal: true, dropout: { rate, ...keyOf(3), stream: 7, ...dropout } })
+    expect(attend({ rate: 1 })).toThrow('attention: the rate is 1; it must be at least 0 and below 1')
+    expect(attend({ rate: Number.NaN })).toThrow('attention: the rate is NaN')
+    expect(attend({ stream: 0.5 })).toThrow('a whole number as its stream, got i32[], i32[] and 0.5')
+    expect(attend({ key1: ops.lastAxisIndex([2]) })).toThrow('expected two i32 scalars as key')
+    expect(attend({ key0: constant(1) })).toThrow('attention takes (f32, f32, f32, i32, i32)')
+  })
+})
+
 describe('dropout', () => {
   const key = [toInt(constant(12)), toInt(constant(3))] as const
 

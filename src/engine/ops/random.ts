@@ -121,17 +121,18 @@ export function keptPositions(
 }
 
 /**
- * The mask of `keptPositions` in a kernel, for an i32 vector of positions. Compared as integers, since f32 would round
+ * The mask of `keptPositions` in a kernel; all but the rate are i32 vectors. Compared as integers, since f32 would round
  * the rate: u · 2^-24 ≥ rate where u ≥ ⌈rate · 2^24⌉.
  */
 export function emitKept(
   b: KernelBuilder,
   key: readonly [Value, Value],
+  stream: Value,
+  rate: number,
   position: Value,
-  { stream, rate }: { readonly stream: number; readonly rate: number },
 ): Value {
   const zero = b.constantInt(0)
-  const word = emitPhiloxWord(b, key, [position, b.constantInt(stream), zero, zero])
+  const word = emitPhiloxWord(b, key, [position, stream, zero, zero])
   return b.op('lessInt', [b.constantInt(Math.ceil(rate * 2 ** 24) - 1), b.op('shiftRight', [word], 8)])
 }
 

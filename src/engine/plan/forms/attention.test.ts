@@ -1,10 +1,11 @@
-/** Attention and its gradient at sizes that need several panels, remainders, shared key heads and windows. */
+/** Attention and its gradient at sizes that need several panels, remainders, shared key heads, windows and dropout. */
 import { describe, expect, test } from 'vitest'
 import { attention } from '../../ops/attention.ts'
 import { reshape, slice } from '../../ops/movement.ts'
 import { mul } from '../../ops/elementwise.ts'
 import { sum } from '../../ops/reduce.ts'
 import { gradient } from '../../autodiff/gradient.ts'
+import type { Tensor } from '../../ops/row.ts'
 import type { Backend } from '../../runtime/backend.ts'
 import { CompiledBackend } from '../../runtime/compiled.ts'
 import { createInterpreterBackend } from '../../runtime/interpreter/interpreter.ts'
@@ -17,6 +18,9 @@ const cases = [
   { name: 'remainders everywhere', batch: 1, time: 47, heads: 3, keyHeads: 3, headDim: 19 },
   { name: 'shared key heads', batch: 2, time: 29, heads: 6, keyHeads: 2, headDim: 8 },
   { name: 'window', batch: 1, time: 40, heads: 2, keyHeads: 1, headDim: 16, window: 7 },
+  { name: 'dropout, whole panels', batch: 2, time: 32, heads: 2, keyHeads: 2, headDim: 16, rate: 0.1 },
+  { name: 'dropout, remainders', batch: 2, time: 29, heads: 4, keyHeads: 2, headDim: 7, rate: 0.5 },
+  { name: 'dropout, window', batch: 1, time: 40, heads: 2, keyHeads: 1, headDim: 8, window: 7, rate: 0.3 },
 ]
 const targets = [
   { lanes: 16, vectorRegisters: 32 },
@@ -24,10 +28,12 @@ const targets = [
   { lanes: 4, vectorRegisters: 11 },
 ]
 type Case = (typeof cases)[number]
+type Results = ReadonlyMap<string, readonly number[]>
 
 /** q, k and v are slices of one packed tensor, as a model has them; the loss weighs every output differently. */
-function graphOf({ batch, time, heads, keyHeads, headDim, window }: Case): Graph {
+function graphOf({ batch, time, heads, keyHeads, headDim, window, rate }: Case): Graph {
   return trace('attend', (t) => {
+    const dropout = rate && { rate, key0: t.input('seed', 'i32', []), key1: t.input('step', 'i32', []), stream: 5 }
     const width = (heads + 2 * keyHeads) * headDim
     const packed = t.state('qkv', [batch, time, width])
     const split = reshape(packed, [batch, time, heads + 2 * keyHeads, headDim])
@@ -35,14 +41,19 @@ function graphOf({ batch, time, heads, keyHeads, headDim, window }: Case): Graph
       slice(split, 2, 0, heads),
       slice(split, 2, heads, heads + keyHeads),
       slice(split, 2, heads + keyHeads, heads + 2 * keyHeads),
-      { scale: 0.7, causal: true, ...(window === undefined ? {} : { window }) },
+      { scale: 0.7, causal: true, ...(window && { window }), ...(dropout && { dropout }) },
     )
     const loss = sum(mul(out, t.state('weights', out.shape)))
     return { outputs: { out, d: mul(gradient(loss, [packed])[0]!, 1.5) } }
   })
 }
 
-function run(backend: Backend, graph: Graph, { batch, time, heads, keyHeads, headDim }: Case): Map<string, number[]> {
+function run(
+  backend: Backend,
+  graph: Graph,
+  { batch, time, heads, keyHeads, headDim, rate }: Case,
+  step = 3,
+): Map<string, number[]> {
   const executable = backend.compile(graph)
   const fill = (name: string, shape: readonly number[], step: number): void => {
     const values = backend.buffer(name, 'f32', shape)
@@ -50,6 +61,10 @@ function run(backend: Backend, graph: Graph, { batch, time, heads, keyHeads, hea
   }
   fill('qkv', [batch, time, (heads + 2 * keyHeads) * headDim], 37)
   fill('weights', [batch, time, heads, headDim], 23)
+  if (rate) {
+    backend.buffer('attend/seed', 'i32', [])[0] = -1337
+    backend.buffer('attend/step', 'i32', [])[0] = step
+  }
   executable.run()
   return new Map(
     [...graph.outputs].map(([name, { shape }]) => [name, [...backend.buffer(`attend/${name}`, 'f32', shape)]]),
@@ -61,12 +76,46 @@ describe.each(targets)('attention on $lanes lanes', (target) => {
     const graph = graphOf(shape)
     const expected = run(createInterpreterBackend({ precision: 'f64' }), graph, shape)
     const found = run(new CompiledBackend(createInterpretedMachine({ ...target, threads: 2 })), graph, shape)
-    for (const [name, values] of expected) {
-      const scale = Math.max(...values.map(Math.abs))
-      for (const [i, value] of values.entries()) {
-        expect(Math.abs(found.get(name)![i]! - value) / scale, `${name}[${i}]`).toBeLessThanOrEqual(3e-6)
-      }
+    for (const [name, error] of worst(found, expected)) expect(error, name).toBeLessThanOrEqual(3e-6)
+  })
+})
+
+/** By output: the largest difference, relative to the largest value. */
+function worst(found: Results, expected: Results): [string, number][] {
+  return [...expected].map(([name, values]) => {
+    const errors = values.map((value, i) => Math.abs(found.get(name)![i]! - value))
+    return [name, Math.max(...errors) / Math.max(...values.map(Math.abs))]
+  })
+}
+
+function compiled(threads: number): CompiledBackend {
+  return new CompiledBackend(createInterpretedMachine({ ...targets[1]!, threads }))
+}
+
+describe('dropout', () => {
+  const dropped = cases.find(({ rate }) => rate === 0.1)!
+  const graph = graphOf(dropped)
+
+  test('is the same to the bit under one key, and another in the next step', () => {
+    const first = run(compiled(1), graph, dropped)
+    expect(run(compiled(3), graph, dropped)).toEqual(first)
+    for (const [name, error] of worst(run(compiled(1), graph, dropped, 4), first)) {
+      expect(error, name).toBeGreaterThan(0.05)
     }
+  })
+
+  test('uses one kernel for all streams', () => {
+    const layers = trace('layers', (t) => {
+      const x = t.state('x', [1, 8, 1, 4])
+      const [key0, key1] = [t.input('seed', 'i32', []), t.input('step', 'i32', [])]
+      const layer = (y: Tensor, stream: number): Tensor =>
+        attention(y, y, y, { scale: 1, causal: true, dropout: { rate: 0.1, key0, key1, stream } })
+      return { outputs: { y: [1, 2, 3].reduce(layer, x) } }
+    })
+    const { launches, kernels } = compiled(1).compile(layers).program
+    const attentions = launches.filter(({ kernel }) => kernels[kernel]!.name === 'attention')
+    expect(attentions).toHaveLength(3)
+    expect(new Set(attentions.map(({ kernel }) => kernel)).size).toBe(1)
   })
 })
 

@@ -7,7 +7,7 @@ import { contiguous } from '../../ir/layout.ts'
 import type { KernelTarget } from '../../kernel/builder.ts'
 import type { PlanNode } from '../node.ts'
 import type { Form } from '../launchSpec.ts'
-import { DropoutMask } from './attentionDropout.ts'
+import { dropoutArguments, dropoutMask } from './attentionDropout.ts'
 import { AttentionTiles, floatBytes, type AttentionShape, type HeadStrides } from './attentionTiles.ts'
 import type { FusedKernel } from './fused.ts'
 
@@ -20,7 +20,7 @@ export const attentionForm: Form = {
     context.launch({
       key: `attention ${JSON.stringify(shape)}`,
       build: () => attentionKernel(shape, target),
-      buffers: [...operands.map((_, operand) => context.read(operand)), context.write()],
+      buffers: [context.read(0), context.read(1), context.read(2), ...dropoutArguments(context, 3), context.write()],
       label: `attention [${q!.shape.join(', ')}]`,
       flops: node.op.flops(node.inputs, node, node.attributes),
       bytes: (shape.heads * 2 + shape.keyHeads * 2) * shape.batch * shape.time * shape.headDim * floatBytes,
@@ -29,12 +29,7 @@ export const attentionForm: Form = {
 }
 
 export function attentionShape(node: PlanNode, q: Layout, k: Layout, v: Layout, out: Layout): AttentionShape {
-  const { scale, window, dropoutRate, stream } = node.attributes as {
-    scale: number
-    window?: number
-    dropoutRate?: number
-    stream?: number
-  }
+  const { scale, window, dropoutRate } = node.attributes as { scale: number; window?: number; dropoutRate?: number }
   const [batch, time, heads, headDim] = q.shape as readonly [number, number, number, number]
   return {
     batch,
@@ -44,7 +39,7 @@ export function attentionShape(node: PlanNode, q: Layout, k: Layout, v: Layout, 
     headDim,
     scale,
     ...(window !== undefined && window < time ? { window } : {}),
-    ...(dropoutRate === undefined ? {} : { dropout: { rate: dropoutRate, stream: stream! } }),
+    ...(dropoutRate === undefined ? {} : { dropoutRate }),
     q: headStrides(q),
     k: headStrides(k),
     v: headStrides(v),
@@ -57,12 +52,12 @@ export function headStrides(layout: Layout): HeadStrides {
   return { batch, time, head }
 }
 
-/** Arguments: q, k, v, the key of the dropout if there is one, result. */
+/** Arguments: q, k, v, what the dropout draws from if there is one, result. */
 function attentionKernel(shape: AttentionShape, target: KernelTarget): FusedKernel {
   const tiles = new AttentionTiles('attention', shape, target)
   const { b } = tiles
   const [qs, ks, vs] = [b.pointer(), b.pointer(), b.pointer()]
-  const dropout = shape.dropout && new DropoutMask(b, shape, shape.dropout)
+  const dropout = dropoutMask(b, shape)
   const outs = b.pointer()
   const keys = tiles.reserveTransposed()
   const scores = tiles.reserveScores()

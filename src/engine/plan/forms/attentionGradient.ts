@@ -13,7 +13,7 @@ import type { KernelTarget } from '../../kernel/builder.ts'
 import type { Address, Value } from '../../kernel/kernel.ts'
 import type { Form } from '../launchSpec.ts'
 import { attentionShape, headStrides } from './attention.ts'
-import { DropoutMask, type KeptKeys } from './attentionDropout.ts'
+import { dropoutArguments, dropoutMask, type DropoutMask, type KeptKeys } from './attentionDropout.ts'
 import { AttentionTiles, floatBytes, type AttentionShape, type HeadStrides } from './attentionTiles.ts'
 import type { FusedKernel } from './fused.ts'
 
@@ -27,7 +27,14 @@ export const attentionGradientForm: Form = {
     context.launch({
       key: `attentionGradient ${JSON.stringify(shape)}`,
       build: () => attentionGradientKernel(shape, packed, target),
-      buffers: [...operands.map((_, operand) => context.read(operand)), context.write()],
+      buffers: [
+        context.read(0),
+        context.read(1),
+        context.read(2),
+        context.read(3),
+        ...dropoutArguments(context, 4),
+        context.write(),
+      ],
       label: `attention gradient [${q!.shape.join(', ')}]`,
       flops: node.op.flops(node.inputs, node, node.attributes),
       bytes: (shape.heads * 3 + shape.keyHeads * 4) * shape.batch * shape.time * shape.headDim * floatBytes,
@@ -35,12 +42,12 @@ export const attentionGradientForm: Form = {
   },
 }
 
-/** Arguments: q, k, v, dOut, the key of the dropout if there is one, and the result [B, T, heads + 2 keyHeads, D] holding dq | dk | dv. */
+/** Arguments: q, k, v, dOut, what the dropout draws from if there is one, and the result [B, T, heads + 2 keyHeads, D] holding dq | dk | dv. */
 function attentionGradientKernel(shape: AttentionShape, packed: HeadStrides, target: KernelTarget): FusedKernel {
   const tiles = new AttentionTiles('attention gradient', shape, target)
   const { b } = tiles
   const [qs, ks, vs, outs] = [b.pointer(), b.pointer(), b.pointer(), b.pointer()]
-  const dropout = shape.dropout && new DropoutMask(b, shape, shape.dropout)
+  const dropout = dropoutMask(b, shape)
   const gradients = b.pointer()
   const emitter = new GradientEmitter(tiles, packed, dropout)
   const group = shape.heads / shape.keyHeads

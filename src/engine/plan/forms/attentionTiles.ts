@@ -25,8 +25,8 @@ export interface AttentionShape {
   readonly scale: number
   /** A query sees at most this many keys, itself included; undefined for all before it. */
   readonly window?: number
-  /** Undefined where no probability is dropped. */
-  readonly dropout?: { readonly rate: number; readonly stream: number }
+  /** Share of the probabilities that is dropped; undefined for none. */
+  readonly dropoutRate?: number
   readonly q: HeadStrides
   readonly k: HeadStrides
   readonly v: HeadStrides
