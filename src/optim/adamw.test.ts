@@ -1,150 +1,21 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import {
-  add,
-  gradient,
-  matmul,
-  mul,
-  sigmoid,
-  sum,
-  trace,
-  transpose,
-  type Backend,
-  type Tensor,
-} from '../engine/index.ts'
-import { createInterpreterBackend } from '../engine/runtime/interpreter/interpreter.ts'
-import { normal, parameterList, zeros, type ParameterSpec, type Role } from '../nn/parameter.ts'
-import { traceParameters, type TracedParameters } from '../nn/traced.ts'
-import { adamw, momentNames, type Optimizer } from './adamw.ts'
+import type { Backend } from '../engine/index.ts'
+import { parameterList, zeros, type ParameterSpec } from '../nn/parameter.ts'
+import { adamw, momentNames } from './adamw.ts'
 import { buildLedger } from './ledger.ts'
 import { policyNames } from './policy.ts'
-
-const GOLDENS = '/work/shared/data/goldens/pytorch-optimizers.json'
-
-/** A compiled step of `optimizer` on the loss that `loss` traces, over the f64 interpreter. */
-function stepper(
-  specs: readonly ParameterSpec[],
-  optimizer: Optimizer,
-  loss: (parameters: TracedParameters, input: (name: string, shape: readonly number[]) => Tensor) => Tensor,
-) {
-  const backend = createInterpreterBackend({ precision: 'f64' })
-  const trained = specs.filter(({ frozen }) => frozen !== true)
-  const executable = backend.compile(
-    trace('step', (context) => {
-      const parameters = traceParameters(context, specs)
-      const value = loss(parameters, (name, shape) => context.input(name, 'f32', shape))
-      const tensors = trained.map(({ name }) => parameters.get(name))
-      const gradients = gradient(value, tensors)
-      const entries = trained.map(({ name }, k) => [name, { parameter: tensors[k]!, gradient: gradients[k]! }] as const)
-      return { outputs: { loss: value }, updates: optimizer.update(context, new Map(entries)) }
-    }),
-  )
-  const read = (name: string): number[] => {
-    return [...backend.buffer(name, 'f32', specs.find((spec) => spec.name === name)!.shape)]
-  }
-  const step = (t: number, learningRate?: number): number => {
-    for (const [name, value] of Object.entries(optimizer.scalars(t, learningRate))) {
-      backend.buffer(`step/${name}`, 'f32', [])[0] = value
-    }
-    executable.run()
-    return backend.buffer('step/loss', 'f32', [])[0]!
-  }
-  return { backend, step, read }
-}
-
-function declare(entries: readonly (readonly [name: string, shape: readonly number[], role: Role])[]) {
-  const list = parameterList()
-  for (const [name, shape, role] of entries) list.declare(name, shape, role, shape.length > 1 ? normal(1) : zeros)
-  return list.list()
-}
+import { chosenGradients as choose, declare } from './stepper.test.data.ts'
 
 function fill(backend: Backend, { name, shape }: ParameterSpec, values: readonly number[]): void {
   backend.buffer(name, 'f32', shape).set(values)
 }
 
-describe.skipIf(!existsSync(GOLDENS))(`PyTorch's values (${GOLDENS})`, () => {
-  interface Golden {
-    readonly init: readonly (readonly number[])[]
-    readonly optimizers: Record<string, { samples: number[][][]; loss_before_step: number[] }>
-  }
-  // Linear(2, 3), Sigmoid, Linear(3, 1), Sigmoid; loss = sum of outputs; PyTorch's weights are [out, in]
-  const specs = declare([
-    ['0.weight', [3, 2], 'matrix'],
-    ['0.bias', [3], 'bias'],
-    ['2.weight', [1, 3], 'matrix'],
-    ['2.bias', [1], 'bias'],
-  ])
-
-  test.each([
-    ['AdamW', 0.01],
-    ['AdamW_without_weight_decay', 0],
-    ['Adam', 0],
-  ])('%s over 1,001 steps', (name, weightDecay) => {
-    const { init, optimizers } = JSON.parse(readFileSync(GOLDENS, 'utf8')) as Golden
-    const golden = optimizers[name]!
-    const optimizer = adamw(specs, { learningRate: 1, weightDecay })
-    const { backend, step, read } = stepper(specs, optimizer, (parameters, input) => {
-      const hidden = sigmoid(
-        add(matmul(input('x', [3, 2]), transpose(parameters.get('0.weight'))), parameters.get('0.bias')),
-      )
-      return sum(sigmoid(add(matmul(hidden, transpose(parameters.get('2.weight'))), parameters.get('2.bias'))))
-    })
-    specs.forEach((spec, k) => fill(backend, spec, init[k]!))
-    backend.buffer('step/x', 'f32', [3, 2]).set([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    for (let t = 1; t <= 1001; t++) {
-      const loss = step(t)
-      if (t % 100 !== 1) continue
-      const k = (t - 1) / 100
-      expect(Math.abs(loss / golden.loss_before_step[k]! - 1)).toBeLessThan(1e-9)
-      const ours = specs.flatMap((spec) => read(spec.name))
-      const theirs = golden.samples[k]!.flat()
-      ours.forEach((value, i) => expect(Math.abs(value - theirs[i]!)).toBeLessThan(1e-9))
-    }
-  })
-})
-
-/** A loss whose gradient is whatever the inputs `g.<name>` hold: Σ w·g. */
-function chosenGradients(specs: readonly ParameterSpec[], optimizer: Optimizer) {
-  const run = stepper(specs, optimizer, (parameters, input) => {
-    const trained = specs.filter(({ frozen }) => frozen !== true)
-    return trained
-      .map(({ name, shape }) => sum(mul(parameters.get(name), input(`g.${name}`, shape))))
-      .reduce((total, part) => add(total, part))
-  })
-  const setGradient = ({ name, shape }: ParameterSpec, values: readonly number[]): void => {
-    run.backend.buffer(`step/g.${name}`, 'f32', shape).set(values)
-  }
+/** With gradients set by specification. */
+function chosenGradients(...given: Parameters<typeof choose>) {
+  const run = choose(...given)
+  const setGradient = ({ name }: ParameterSpec, values: readonly number[]): void => run.gradient(name, values)
   return { ...run, setGradient }
 }
-
-/**
- * One scalar, w0 = 1, η = 0.1, λ = 0.1, β = (0.9, 0.95), ε = 1e-8; weights after steps 1 to 4, computed in float64 by an
- * independent program. A and B are two sequences of gradients.
- */
-describe('reference vectors', () => {
-  const gradients = { A: [0.5, -0.3, 0.2, 0.1], B: [-0.5, 0.9, -0.2, -0.8] }
-  const constant = [0.1, 0.1, 0.1, 0.1]
-  const scheduled = [0.1, 0.08, 0.05, 0.02]
-  test.each([
-    ['Adam', 'A', 0, constant, [0.900000002, 0.880735876405, 0.845502241143, 0.807138039011]],
-    ['Adam', 'B', 0, constant, [1.099999998, 1.067685367322, 1.055127930823, 1.08218413842]],
-    ['AdamW', 'A', 0.1, constant, [0.890000002, 0.861835876385, 0.817983882359, 0.771439841403]],
-    ['AdamW', 'B', 0.1, constant, [1.089999998, 1.046785367342, 1.023760077169, 1.040578683995]],
-    ['AdamW, scheduled', 'A', 0.1, scheduled, [0.890000002, 0.867468701508, 0.845514540369, 0.836150670862]],
-    ['AdamW, scheduled', 'B', 0.1, scheduled, [1.089999998, 1.055428293474, 1.043872433757, 1.047195930409]],
-  ] as const)('%s on sequence %s', (_, sequence, weightDecay, rates, expected) => {
-    const specs = declare([['w', [], 'scalar']])
-    const optimizer = adamw(specs, { learningRate: 0.1, weightDecay, betas: [0.9, 0.95] })
-    const { backend, step, read, setGradient } = chosenGradients(specs, optimizer)
-    fill(backend, specs[0]!, [1])
-    const weights = expected.map((_, k) => {
-      setGradient(specs[0]!, [gradients[sequence][k]!])
-      step(k + 1, rates[k])
-      return read('w')[0]!
-    })
-    weights.forEach((weight, k) => expect(weight).toBeCloseTo(expected[k]!, 11))
-  })
-})
 
 describe('decay', () => {
   const specs = declare([

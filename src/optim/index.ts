@@ -1,4 +1,33 @@
 /** AdamW, decay policies, the ledger, schedules and parameter groups. */
+export { adafactor, type AdafactorOptions } from './adafactor.ts'
+export { adagrad, type AdagradOptions } from './adagrad.ts'
+export { adam, type AdamOptions } from './adam.ts'
+export { amsgrad, type AmsgradOptions } from './amsgrad.ts'
+export { gpt1Adam, type Gpt1AdamOptions } from './gpt1Adam.ts'
+export { lion, type LionOptions } from './lion.ts'
+export { muon, orthogonalise, type MuonOptions } from './muon.ts'
+export { rmsprop, type RmspropOptions } from './rmsprop.ts'
+export { scheduleFree, type ScheduleFreeOptions } from './scheduleFree.ts'
+export { sgd, type SgdOptions } from './sgd.ts'
+export {
+  createOptimizer,
+  findOptimizer,
+  optimizerNames,
+  optimizers,
+  type OptimizerEntry,
+  type OptimizerName,
+  type OptimizerOptions,
+} from './optimizers.ts'
+export {
+  createDecaySchedule,
+  decayCosine,
+  decayLinear,
+  decayThreePhase,
+  inverseToLearningRate,
+  tiedToLearningRate,
+  type DecayScheduleSpec,
+  type ThreePhases,
+} from './decaySchedule.ts'
 export { adamw, momentNames, type AdamwOptions } from './adamw.ts'
 export type { Optimizer, OptimizerState, ParameterUpdate, UpdateParts } from './optimizer.ts'
 export {
