@@ -13,7 +13,7 @@ export function recipeDecayRun(config: RecipeConfig): LedgerRun {
     weightDecay: optimizer.weightDecay,
     learningRates: recipeSchedule(config),
     steps: schedule.steps,
-    tokensPerStep: train.batchSize * train.accumulation * model.context,
+    tokensPerStep: train.batchSize * train.accumulation * (train.sequenceLength ?? model.context),
     beta1: optimizer.betas[0],
     overrides: { decay: optimizer.decay, learningRateScale: optimizer.learningRateScale },
   }

@@ -97,6 +97,12 @@ export const recipeSchema = z.strictObject({
   }),
   train: z.strictObject({
     batchSize: count('Sequences per forward pass.'),
+    sequenceLength: field(
+      z.int().min(1).nullable(),
+      'a whole number of tokens, 1 or more',
+      'Tokens per sequence, at most model.context, which it is unless told.',
+      'value',
+    ),
     accumulation: count('Forward passes per optimizer step.'),
     clip: rate('Largest global gradient norm; 0 never clips.'),
     evalEvery: count('Steps between evaluations on the whole validation split.'),

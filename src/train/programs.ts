@@ -43,7 +43,7 @@ export interface TrainingPrograms {
 
 /** Traces and compiles what training with this setup needs. */
 export function compilePrograms(backend: Backend, setup: StepSetup): TrainingPrograms {
-  const { batchSize, accumulation, config } = setup
+  const { batchSize, sequenceLength, accumulation } = setup
   const compiled = new Map<string, Executable>()
   const compile = (graph: Graph): Executable => {
     const executable = backend.compile(graph)
@@ -51,7 +51,7 @@ export function compilePrograms(backend: Backend, setup: StepSetup): TrainingPro
     return executable
   }
   const run = accumulation === 1 ? wholeStep(backend, setup, compile) : accumulatedStep(backend, setup, compile)
-  const evaluate = compile(traceEvaluate(setup, batchSize))
+  const evaluate = compile(traceEvaluate(setup))
   const norms = compile(traceNorms(setup))
   const roles = [...new Set(setup.parameters.map(({ role }) => role))]
   const flops = (name: string): number => compiled.get(name)?.report.flops ?? 0
@@ -60,7 +60,7 @@ export function compilePrograms(backend: Backend, setup: StepSetup): TrainingPro
     flopsPerStep: flops('train') + accumulation * flops('accumulate') + flops('apply'),
     step: run,
     *evaluate(tokens) {
-      for (const { ids, targets, count } of evaluationBatches(tokens, { batchSize, context: config.context })) {
+      for (const { ids, targets, count } of evaluationBatches(tokens, { batchSize, context: sequenceLength })) {
         const batch = batchBuffers(backend, 'evaluate', setup)
         batch.ids.set(ids)
         batch.targets.set(targets)
@@ -115,9 +115,9 @@ function fillInputs(
   { step, seed }: StepPosition,
   microStep: number,
 ): void {
-  const { batchSize, accumulation, config } = setup
+  const { batchSize, sequenceLength, accumulation, config } = setup
   const { ids, targets } = batchBuffers(backend, program, setup)
-  fillBatch(tokens, { batchSize, context: config.context, seed, step, microStep }, ids, targets)
+  fillBatch(tokens, { batchSize, context: sequenceLength, seed, step, microStep }, ids, targets)
   if (config.dropout === 0) return
   backend.buffer(bufferName(program, DROPOUT_INPUTS.seed), 'i32', [])[0] = seed | 0
   backend.buffer(bufferName(program, DROPOUT_INPUTS.step), 'i32', [])[0] = (step * accumulation + microStep) | 0
@@ -133,9 +133,9 @@ function setOptimizer(backend: Backend, program: string, { optimizer }: StepSetu
 function batchBuffers(
   backend: Backend,
   program: string,
-  { batchSize, config }: StepSetup,
+  { batchSize, sequenceLength }: StepSetup,
 ): { ids: Int32Array; targets: Int32Array } {
-  const shape = [batchSize, config.context]
+  const shape = [batchSize, sequenceLength]
   return {
     ids: integers(backend, bufferName(program, BATCH_INPUTS.ids), shape),
     targets: integers(backend, bufferName(program, BATCH_INPUTS.targets), shape),

@@ -3,7 +3,7 @@ import { checkCorpusFits, type Corpus } from '../data/index.ts'
 import { findModel, type ModelConfig } from '../models/index.ts'
 import { adamw, buildLedger, type Ledger, type ParameterGroup, type Schedule } from '../optim/index.ts'
 import type { ParameterSpec } from '../nn/parameter.ts'
-import { recipeSchedule, type RecipeConfig } from '../recipes/index.ts'
+import { RecipeError, recipeSchedule, type RecipeConfig } from '../recipes/index.ts'
 import type { DecayCount } from './events.ts'
 import type { ModelSetup, StepSetup } from './step.ts'
 
@@ -38,16 +38,18 @@ export function recipeLedger(config: RecipeConfig, parameters: readonly Paramete
 /** Throws DataError where the corpus does not fit the model. */
 export function runSetup(config: RecipeConfig, corpus: Corpus): RunSetup {
   const model = modelSetup(config, corpus.tokenizer.vocab)
-  checkCorpusFits(corpus, model.config)
+  checkCorpusFits(corpus, { ...model.config, context: sequenceLengthOf(config) })
   const ledger = recipeLedger(config, model.parameters)
   const { learningRate, weightDecay, betas, eps } = config.optimizer
   const { batchSize, accumulation, clip } = config.train
+  const sequenceLength = sequenceLengthOf(config)
   const { decayed, undecayed } = ledger.totals
   return {
     step: {
       ...model,
       optimizer: adamw(ledgerGroups(ledger, model.parameters), { learningRate, weightDecay, betas, eps }),
       batchSize,
+      sequenceLength,
       accumulation,
       clip,
     },
@@ -59,8 +61,18 @@ export function runSetup(config: RecipeConfig, corpus: Corpus): RunSetup {
       undecayed: undecayed.parameters,
     },
     tensors: { decayed: decayed.tensors, undecayed: undecayed.tensors },
-    tokensPerStep: batchSize * accumulation * model.config.context,
+    tokensPerStep: batchSize * accumulation * sequenceLength,
   }
+}
+
+/** Tokens per training sequence. Throws RecipeError where it is more than the model has positions. */
+export function sequenceLengthOf({ train, model }: RecipeConfig): number {
+  const { sequenceLength } = train
+  if (sequenceLength === null || sequenceLength <= model.context) return sequenceLength ?? model.context
+  throw new RecipeError(
+    `train.sequenceLength is ${sequenceLength}, but the model has ${model.context} positions (model.context).`,
+    'Give at most model.context, or raise that.',
+  )
 }
 
 /** One group for each λ of the ledger, so that exactly what the ledger names decays. */

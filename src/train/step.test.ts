@@ -2,12 +2,12 @@ import { describe, expect, test } from 'vitest'
 import { adamwStep, adamwState, lossAndGradients, train, type Batch, type Tensors } from '../../reference/gpt.ts'
 import { relativeDifference } from '../../test/golden/relativeDifference.ts'
 import { fillBatch } from '../data/index.ts'
-import { bufferName, type Backend } from '../engine/index.ts'
+import { bufferName, graphBuffers, type Backend } from '../engine/index.ts'
 import { warmupCosine } from '../optim/index.ts'
 import { float32, missingBackends, testedBackends } from './backends.test.data.ts'
 import { initialiseParameters } from './initialise.ts'
 import { compilePrograms, integers } from './programs.ts'
-import { gradientSumName, traceAccumulate, traceSample, type StepSetup } from './step.ts'
+import { gradientSumName, traceAccumulate, traceSample, traceTrain, type StepSetup } from './step.ts'
 import { readParameters, tinyConfig, tinyCorpus, tinySetup } from './tiny.test.data.ts'
 
 const SEED = 5
@@ -240,4 +240,12 @@ test('a truncated normal stays within its bound and keeps what was inside', () =
   const inside = plain.flatMap((value, i) => (Math.abs(value) <= 2 ? [i] : []))
   expect(inside.length).toBeLessThan(800)
   expect(inside.map((i) => truncated[i])).toEqual(inside.map((i) => plain[i]))
+})
+
+test('sequences shorter than the context train on shorter sequences', () => {
+  const setup = { ...tinySetup(), sequenceLength: 5 }
+  const graph = traceTrain(setup)
+  const ids = graphBuffers(graph).find(({ buffer }) => buffer === 'train/ids')
+  expect(ids?.shape).toEqual([setup.batchSize, 5])
+  expect(graphBuffers(graph).find(({ buffer }) => buffer === 'wpe.weight')?.shape[0]).toBe(setup.config.context)
 })

@@ -40,8 +40,10 @@ export interface ModelSetup {
 
 export interface StepSetup extends ModelSetup {
   readonly optimizer: Optimizer
-  /** B: sequences per batch; each has `config.context` tokens. */
+  /** B: sequences per batch. */
   readonly batchSize: number
+  /** T: tokens per sequence, at most `config.context`. */
+  readonly sequenceLength: number
   /** Batches per optimizer step. */
   readonly accumulation: number
   /** Largest global gradient norm; 0 never clips. */
@@ -82,8 +84,8 @@ function lossAndGradients(
   traced: TracedParameters,
   scale: number,
 ): { loss: Tensor; gradients: ReadonlyMap<string, Tensor> } {
-  const { model, config, batchSize } = setup
-  const { ids, targets } = batchInputs(context, [batchSize, config.context])
+  const { model, config, batchSize, sequenceLength } = setup
+  const { ids, targets } = batchInputs(context, [batchSize, sequenceLength])
   const dropout = traceDropout(context, config.dropout)
   const loss = meanLoss(model.logits(traced, config, ids, dropout), targets)
   const names = trainable(setup).map(({ name }) => name)
@@ -146,9 +148,9 @@ export function traceApply(setup: StepSetup): Graph {
 }
 
 /** Outputs lossSum [] and count [] over the targets that count; nothing is dropped. */
-export function traceEvaluate({ model, config, parameters }: ModelSetup, batchSize: number): Graph {
+export function traceEvaluate({ model, config, parameters, batchSize, sequenceLength }: StepSetup): Graph {
   return trace('evaluate', (context) => {
-    const { ids, targets } = batchInputs(context, [batchSize, config.context])
+    const { ids, targets } = batchInputs(context, [batchSize, sequenceLength])
     const logits = model.logits(traceParameters(context, parameters), config, ids, noDropout)
     const total = lossSum(logits, targets)
     return { outputs: { lossSum: total.sum, count: total.count } }

@@ -39,6 +39,7 @@ export function tinySetup(options: TinyOptions = {}): StepSetup {
     parameters,
     optimizer: adamw(groups, adamwOptions),
     batchSize,
+    sequenceLength: full.context,
     accumulation,
     clip,
   }
