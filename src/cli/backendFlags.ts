@@ -1,6 +1,6 @@
 /** The flags that choose what a command computes on. */
-import { Option, type Command } from 'commander'
-import type { BackendOptions } from '../engine/index.ts'
+import { InvalidArgumentError, Option, type Command } from 'commander'
+import { featureNames, type BackendOptions } from '../engine/index.ts'
 import { wholeNumber } from './recipeFlags.ts'
 
 export const BACKENDS = ['auto', 'native', 'wasm', 'interpreter'] as const
@@ -20,7 +20,11 @@ export function addBackendFlags(command: Command): Command {
         .default('auto'),
     )
     .option('--threads <n>', 'threads to compute with (default: one per core)', wholeNumber(1))
-    .option('--disable <features...>', 'do without these CPU features, such as avx512')
+    .option(
+      '--disable <features>',
+      `do without CPU features: ${featureNames.join(', ')}; commas between them`,
+      features,
+    )
 }
 
 /** The flags as the engine wants them. */
@@ -28,6 +32,12 @@ export function backendOptions({ backend, threads, disable }: BackendFlags): Bac
   return {
     backend,
     ...(threads === undefined ? {} : { threads }),
-    ...(disable === undefined ? {} : { disable: disable.flatMap((item) => item.split(',')) }),
+    ...(disable === undefined ? {} : { disable }),
   }
+}
+
+function features(text: string): readonly string[] {
+  const names = text.split(',').map((name) => name.trim().toLowerCase())
+  if (names.every((name) => featureNames.some((known) => known === name))) return names
+  throw new InvalidArgumentError(`The features are ${featureNames.join(', ')}.`)
 }

@@ -31,11 +31,11 @@ export function addLedger(program: Command, { out, err }: Terminal): void {
     .command('ledger')
     .summary('show which weights decay, why and how fast')
     .description(
-      'Show which weights of a recipe or a run decay, the half-life that this gives them in steps, and what share of\n' +
-        'their initial values is left of them when the run ends.',
+      'Show which weights of a recipe or a run decay, the half-life that this gives them, and what share of their ' +
+        'initial values is left when the run ends. Nothing is trained.',
     )
     .argument('<recipe-or-folder>', `a recipe (${recipeNames.join(', ')}) or the folder of a run`)
-    .option('--policy <name>', `decide by another policy: ${policyNames.join(', ')}`)
+    .option('--policy <name>', 'decide by another policy, and compare; they are listed below')
     .option('--tensors', 'list every tensor with the rule that matched')
   addRecipeFlags(command)
     .option('--json', 'print one JSON document')

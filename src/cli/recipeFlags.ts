@@ -15,7 +15,7 @@ import type { Channel } from './terminal.ts'
 export interface RecipeFlags {
   readonly data?: string
   readonly tokenizer?: string
-  readonly set: readonly string[]
+  readonly set?: readonly string[]
   readonly config?: string
   readonly steps?: number
   readonly seed?: number
@@ -29,7 +29,7 @@ export function addRecipeFlags(command: Command): Command {
       'text file, folder, or built-in corpus: moby-dick, sotu; or a folder with train.bin, val.bin',
     )
     .option('--tokenizer <name>', 'char, byte or gpt2')
-    .option('--set <path=value>', 'change one setting of the recipe; may be repeated', append, [])
+    .option('--set <path=value>', 'change one setting of the recipe; may be repeated', append)
     .option('--config <file>', 'change settings from a YAML or JSON file')
     .option('--steps <n>', 'length of the run in optimizer steps', wholeNumber(1))
     .option('--seed <n>', 'seed of weights, batches and dropout', wholeNumber(0))
@@ -46,7 +46,7 @@ export function recipeFromFlags(name: string, flags: RecipeFlags, saved?: Recipe
   return resolveRecipe(name, {
     ...(saved === undefined ? {} : { config: saved }),
     ...(flags.config === undefined ? {} : { configFile: readConfigFile(flags.config) }),
-    set: flags.set,
+    set: flags.set ?? [],
     overrides: given.filter((item) => item !== undefined),
   })
 }
@@ -78,8 +78,8 @@ function show(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
-function append(value: string, earlier: readonly string[]): readonly string[] {
-  return [...earlier, value]
+function append(value: string, earlier: readonly string[] | undefined): readonly string[] {
+  return [...(earlier ?? []), value]
 }
 
 /** A reader of whole numbers from `least` to `most`, for commander. */

@@ -13,7 +13,7 @@ import type { Terminal } from './terminal.ts'
 export const TEMPERATURE = 0.8
 
 interface SampleFlags extends BackendFlags {
-  readonly prompt: string
+  readonly prompt?: string
   readonly tokens: number
   readonly temperature: number
   readonly topK?: number
@@ -35,7 +35,7 @@ export function addSample(program: Command, terminal: Terminal): void {
     .summary('write text with a trained model')
     .description('Write text with the model of a run. The same seed gives the same text.')
     .argument('<dir>', 'the folder of a run, or of one of its checkpoints')
-    .option('--prompt <text>', 'text to continue', '')
+    .option('--prompt <text>', 'text to continue')
     .option('--tokens <n>', 'tokens to add', wholeNumber(0), 200)
     .option('--temperature <x>', '0 takes the likeliest token, 1 what the model believes', finiteNumber(0), TEMPERATURE)
     .option('--top-k <k>', 'draw among the k likeliest tokens only', wholeNumber(1))
@@ -53,7 +53,7 @@ const MOST_SEED = 2 ** 32 - 1
 async function writeSample(folder: string, flags: SampleFlags, { out }: Terminal): Promise<void> {
   const which = flags.best === true ? 'best' : undefined
   const { recipe, config, tokenizer, step } = await readSavedRun(folder, which)
-  const { prompt, tokens, temperature, topK, seed } = flags
+  const { prompt = '', tokens, temperature, topK, seed } = flags
   tokenizer.encode(prompt) // a prompt that cannot be written is refused before anything is compiled
   const backend = createBackend(backendOptions(flags))
   try {

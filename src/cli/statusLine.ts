@@ -39,12 +39,13 @@ export function statusLine(channel: Channel, sink: Sink): StatusLine {
   }
 }
 
+const ESCAPE = '\u001B'
+const CODE_OR_CHARACTER = new RegExp(String.raw`(${ESCAPE}\[\d+m)|[\s\S]`, 'gu')
+
 /** The first `width` characters, not counting colour codes; whole codes stay. */
 export function clip(text: string, width: number): string {
   let left = width
-  // eslint-disable-next-line no-control-regex -- escape sequences are what is looked for
-  return text.replaceAll(/(\u001B\[\d+m)|([\s\S])/gu, (_, code: string | undefined, character: string) => {
-    if (code !== undefined) return code
-    return left-- > 0 ? character : ''
+  return text.replaceAll(CODE_OR_CHARACTER, (match, code: string | undefined) => {
+    return code !== undefined || left-- > 0 ? match : ''
   })
 }

@@ -46,4 +46,5 @@ export {
 } from './runtime/create.ts'
 export { createInterpreterBackend } from './runtime/interpreter/interpreter.ts'
 export { cpuFeatures } from './runtime/native/machine.ts'
+export { featureNames } from './runtime/native/cpu.ts'
 export { inspect, inspections, type Inspection } from './runtime/inspect.ts'

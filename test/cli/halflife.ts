@@ -1,5 +1,5 @@
 /** Runs the built command as a user's shell would. */
-import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
+import { spawn, type SpawnOptions } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,8 +22,8 @@ export interface RunOptions {
   readonly node?: readonly string[]
   /** As in setuid. */
   readonly uid?: number
-  /** Told all of stderr so far whenever there is more of it. */
-  readonly onStderr?: (text: string, child: ChildProcess) => void
+  /** Signals to send, in turn: each once stderr, as it is so far, matches its pattern. */
+  readonly signals?: readonly (readonly [when: RegExp, signal: NodeJS.Signals])[]
 }
 
 /** `halflife args…`; `prefix` puts another program before it, as `bash -c …`. */
@@ -36,7 +36,11 @@ export function halflifeLimited(limit: string, args: readonly string[], options:
   return run(['bash', '-c', `ulimit ${limit} && exec "$@"`, 'bash', process.execPath, MAIN, ...args], options)
 }
 
-function run([program = '', ...args]: readonly string[], { cwd, env, uid, onStderr }: RunOptions): Promise<Result> {
+/** Any program, in an environment of PATH and what is given. */
+export function run(
+  [program = '', ...args]: readonly string[],
+  { cwd, env, uid, signals = [] }: RunOptions,
+): Promise<Result> {
   if (!existsSync(MAIN)) throw new Error('dist/cli/main.js is missing: run npm run build first (npm test does).')
   const settings: SpawnOptions = {
     env: { PATH: process.env['PATH'], ...env },
@@ -48,10 +52,14 @@ function run([program = '', ...args]: readonly string[], { cwd, env, uid, onStde
     const child = spawn(program, args, settings)
     let stdout = ''
     let stderr = ''
+    const waiting = [...signals]
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text))
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       stderr += text
-      onStderr?.(stderr, child)
+      const [when, signal] = waiting[0] ?? []
+      if (when?.test(stderr) !== true) return
+      waiting.shift()
+      child.kill(signal)
     })
     child.on('error', reject)
     child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
