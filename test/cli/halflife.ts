@@ -1,5 +1,5 @@
 /** Runs the built command as a user's shell would. */
-import { spawn, type SpawnOptions } from 'node:child_process'
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly uid?: number
   /** Signals to send, in turn: each once stderr, as it is so far, matches its pattern. */
   readonly signals?: readonly (readonly [when: RegExp, signal: NodeJS.Signals])[]
+  /** Told all of stderr so far whenever there is more of it. */
+  readonly onStderr?: (text: string, child: ChildProcess) => void
 }
 
 /** `halflife args…`; `prefix` puts another program before it, as `bash -c …`. */
@@ -39,7 +41,7 @@ export function halflifeLimited(limit: string, args: readonly string[], options:
 /** Any program, in an environment of PATH and what is given. */
 export function run(
   [program = '', ...args]: readonly string[],
-  { cwd, env, uid, signals = [] }: RunOptions,
+  { cwd, env, uid, signals = [], onStderr }: RunOptions,
 ): Promise<Result> {
   if (!existsSync(MAIN)) throw new Error('dist/cli/main.js is missing: run npm run build first (npm test does).')
   const settings: SpawnOptions = {
@@ -56,6 +58,7 @@ export function run(
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text))
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       stderr += text
+      onStderr?.(stderr, child)
       const [when, signal] = waiting[0] ?? []
       if (when?.test(stderr) !== true) return
       waiting.shift()
