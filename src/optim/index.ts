@@ -28,6 +28,14 @@ export {
   type DecayScheduleSpec,
   type ThreePhases,
 } from './decaySchedule.ts'
+export {
+  convertToAll,
+  convertWeightDecay,
+  decayConventionNames,
+  decayConventions,
+  type Conversion,
+  type ConversionRequest,
+} from './convert.ts'
 export { adamw, momentNames, type AdamwOptions } from './adamw.ts'
 export type { Optimizer, OptimizerState, ParameterUpdate, UpdateParts } from './optimizer.ts'
 export {

@@ -56,30 +56,30 @@ const ROWS: readonly Row[] = [
   ],
 ]
 
-describe.skipIf(!existsSync(GOLDENS))(`PyTorch's values (${GOLDENS})`, () => {
-  /** Largest difference from PyTorch's weights and relative losses, over all samples. */
-  function differences([golden, name, options]: Row, backend?: Backend): { weights: number; losses: number } {
-    const { init, optimizers } = goldens()
-    const { samples, loss_before_step: losses } = optimizers[golden]!
-    const optimizer = createOptimizer(name, SPECS, options)
-    const { input, step, read, fill } = stepper(SPECS, optimizer, network, backend ? { backend } : {})
-    SPECS.forEach((spec, k) => fill(spec.name, init[k]!))
-    input('x', [3, 2], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    const worst = { weights: 0, losses: 0 }
-    for (let t = 1; t <= 1001; t++) {
-      const loss = step(t)
-      if (t % 100 !== 1) continue
-      const k = (t - 1) / 100
-      worst.losses = Math.max(worst.losses, Math.abs(loss / losses[k]! - 1))
-      const theirs = samples[k]!.flat()
-      const ours = SPECS.flatMap((spec) => read(spec.name))
-      ours.forEach((value, i) => {
-        worst.weights = Math.max(worst.weights, Math.abs(value - theirs[i]!))
-      })
-    }
-    return worst
+/** Largest difference from PyTorch's weights and relative losses, over all samples. */
+function differences([golden, name, options]: Row, backend?: Backend): { weights: number; losses: number } {
+  const { init, optimizers } = goldens()
+  const { samples, loss_before_step: losses } = optimizers[golden]!
+  const optimizer = createOptimizer(name, SPECS, options)
+  const { input, step, read, fill } = stepper(SPECS, optimizer, network, backend ? { backend } : {})
+  SPECS.forEach((spec, k) => fill(spec.name, init[k]!))
+  input('x', [3, 2], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+  const worst = { weights: 0, losses: 0 }
+  for (let t = 1; t <= 1001; t++) {
+    const loss = step(t)
+    if (t % 100 !== 1) continue
+    const k = (t - 1) / 100
+    worst.losses = Math.max(worst.losses, Math.abs(loss / losses[k]! - 1))
+    const theirs = samples[k]!.flat()
+    const ours = SPECS.flatMap((spec) => read(spec.name))
+    ours.forEach((value, i) => {
+      worst.weights = Math.max(worst.weights, Math.abs(value - theirs[i]!))
+    })
   }
+  return worst
+}
 
+describe.skipIf(!existsSync(GOLDENS))(`PyTorch's values (${GOLDENS})`, () => {
   test.each(ROWS)('%s by %s %j over 1,001 steps', (...row) => {
     const { weights, losses } = differences(row)
     expect(weights).toBeLessThan(1e-9)
