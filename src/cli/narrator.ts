@@ -14,12 +14,22 @@ export interface Narrator {
   close(): void
 }
 
+/** Faster than this nobody reads. */
+const REDRAW_MS = 50
+
 /** On a terminal a bar follows the steps; elsewhere some steps get a line. */
 export function createNarrator(err: Channel, sink: Sink): Narrator {
   const status = statusLine(err, sink)
   const wantsLine = linePicker()
+  let shownAt = -Infinity
+  const showStatus = (event: StepEvent): void => {
+    const now = performance.now()
+    if (now - shownAt < REDRAW_MS && event.step < event.steps) return
+    shownAt = now
+    status.show(statusText(event, err.width(), err.style))
+  }
   const tellStep = (event: StepEvent): void => {
-    if (err.interactive) status.show(statusText(event, err.width(), err.style))
+    if (err.interactive) showStatus(event)
     else if (wantsLine(event)) err.line(stepLine(event))
   }
   return {
@@ -30,6 +40,7 @@ export function createNarrator(err: Channel, sink: Sink): Narrator {
         case 'start':
           return tellStart(event, err, status)
         case 'compiled':
+          status.clear()
           return status.line(err.style('dim', compiledLine(event)))
         case 'step':
           return tellStep(event)
@@ -65,6 +76,7 @@ function tellStart(event: StartEvent, err: Channel, status: StatusLine): void {
   status.line()
   status.line(renderLedger(event.ledger, { color: err.color, width: err.width() }))
   status.line()
+  status.show('compiling the training step …')
 }
 
 function stepsOf({ steps, startStep, resumedFrom }: StartEvent): string {

@@ -75,6 +75,7 @@ export function pathList({ style }: Pick<Channel, 'style'>): string {
 }
 
 function show(value: unknown): string {
+  if (value === null) return 'none'
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
