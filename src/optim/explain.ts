@@ -76,11 +76,9 @@ export function explain(parameters: readonly ParameterSpec[], policy: Policy | s
   const ledger = buildLedger(parameters, policy, checked)
   const total = totalParameters(parameters)
   const groups = decayingGroups(ledger, parameters)
-  const main = groups.reduce<DecayingGroup | null>(
-    (largest, group) => (largest === null || group.parameters > largest.parameters ? group : largest),
-    null,
-  )
-  const forecast = createForecaster(checked)(main?.entry ?? { weightDecay: 0 })
+  const main = groups.toSorted((a, b) => b.parameters - a.parameters)[0]
+  const member = ledger.entries.find((entry) => main !== undefined && isIn(main, entry))
+  const forecast = member ?? createForecaster(checked)({ weightDecay: 0 })
   const { tokensPerStep, corpusTokens, steps } = run
   const tokens = tokensPerStep === undefined ? null : tokensPerStep * steps
   const learningRate = ledger.learningRate.peak * (main?.learningRateMultiplier ?? 1)
@@ -97,10 +95,10 @@ export function explain(parameters: readonly ParameterSpec[], policy: Policy | s
     initialRms: main?.initialRms ?? null,
     tokensPerParameter: tokens === null || total === 0 ? null : tokens / total,
     epochs: tokens === null || corpusTokens === undefined || corpusTokens === 0 ? null : tokens / corpusTokens,
-    groups: groups.map(({ entry, ...group }): ExplainedGroup => group),
+    groups,
     suggestions,
   }
-  const judged = judge({ ...facts, peakShrink: forecast.peakShrink, runWeightDecay: run.weightDecay })
+  const judged = judge({ ...facts, runWeightDecay: run.weightDecay })
   return { ...facts, ...judged, notes: notesOn(facts) }
 }
 
@@ -133,13 +131,12 @@ function measuresOf(forecast: Forecast): Measures {
   }
 }
 
-interface DecayingGroup extends ExplainedGroup {
-  /** One of its tensors. */
-  readonly entry: LedgerEntry
+function isIn(group: ExplainedGroup, { weightDecay, learningRateMultiplier }: LedgerEntry): boolean {
+  return group.weightDecay === weightDecay && group.learningRateMultiplier === learningRateMultiplier
 }
 
 /** Decaying tensors by λ and multiplier, in order of first appearance. */
-function decayingGroups(ledger: Ledger, specs: readonly ParameterSpec[]): DecayingGroup[] {
+function decayingGroups(ledger: Ledger, specs: readonly ParameterSpec[]): ExplainedGroup[] {
   const inits = new Map(specs.map(({ name, init }) => [name, init]))
   const groups = new Map<string, LedgerEntry[]>()
   for (const entry of ledger.entries) {
@@ -148,14 +145,14 @@ function decayingGroups(ledger: Ledger, specs: readonly ParameterSpec[]): Decayi
     groups.set(key, [...(groups.get(key) ?? []), entry])
   }
   return [...groups.values()].flatMap((members) => {
-    const [entry] = members
-    if (entry === undefined) return []
+    const [first] = members
+    if (first === undefined) return []
     const parameters = members.reduce((sum, member) => sum + member.parameters, 0)
     const squares = members.reduce((sum, member) => {
       const init = inits.get(member.name)
       return init === undefined ? sum : sum + member.parameters * initialRms(init) ** 2
     }, 0)
-    const { weightDecay, learningRateMultiplier, survival, timescaleSteps, equilibriumRms } = entry
+    const { weightDecay, learningRateMultiplier, survival, timescaleSteps, equilibriumRms } = first
     return [
       {
         weightDecay,
@@ -167,7 +164,6 @@ function decayingGroups(ledger: Ledger, specs: readonly ParameterSpec[]): Decayi
         timescaleSteps,
         equilibriumRms,
         initialRms: Math.sqrt(squares / parameters),
-        entry,
       },
     ]
   })

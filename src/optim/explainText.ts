@@ -113,7 +113,8 @@ const GROUP_COLUMNS: readonly TextColumn<ExplainedGroup>[] = [
 function groupTable(groups: readonly ExplainedGroup[], width: number, dim: (text: string) => string): string[] {
   if (groups.length < 2) return []
   const { header, line } = textTable(GROUP_COLUMNS, groups, width)
-  return ['', 'All that decays (above: the largest group)', dim(header), ...groups.map(line)]
+  const title = wrapText('All that decays (above: the largest group)', width)
+  return ['', ...title, dim(header), ...groups.map(line)]
 }
 
 const RULES: Readonly<Record<Suggestion['rule'], string>> = {
@@ -140,7 +141,7 @@ function suggestionTable(
   const caveats = suggestions.map(({ rule, source, caveat }) => `${RULES[rule]}: ${caveat} (${source})`)
   return [
     '',
-    paint.bold('λ that others would choose for this run'),
+    ...wrapText('λ that others would choose for this run', width).map(paint.bold),
     paint.dim(header),
     ...suggestions.map(line),
     ...caveats.flatMap((text) => wrapText(text, width).map(paint.dim)),

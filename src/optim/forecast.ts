@@ -45,8 +45,6 @@ export interface Forecast {
   readonly survival: number | null
   /** Σ s_t, in e-folds; null where the form does not tell. */
   readonly sumDecay: number | null
-  /** The largest s_t; null where the form does not tell. 1 or more overshoots zero, 2 or more diverges. */
-  readonly peakShrink: number | null
   /** These are null where nothing decays; in tokens, also where tokens per step are unknown. */
   readonly halfLifeSteps: number | null
   readonly halfLifeTokens: number | null
@@ -67,7 +65,6 @@ export type Forecaster = (given: ForecastCase) => Forecast
 const UNKNOWN: Forecast = {
   survival: null,
   sumDecay: null,
-  peakShrink: null,
   halfLifeSteps: null,
   halfLifeTokens: null,
   halfLifeShare: null,
@@ -77,7 +74,7 @@ const UNKNOWN: Forecast = {
   equilibriumRms: null,
   equilibriumRmsExact: null,
 }
-const NOTHING_DECAYS: Forecast = { ...UNKNOWN, survival: 1, sumDecay: 0, peakShrink: 0 }
+const NOTHING_DECAYS: Forecast = { ...UNKNOWN, survival: 1, sumDecay: 0 }
 
 /** The form whose decay pulls the weights to where they began instead of to zero. */
 const TOWARD_INITIAL = 'toward-init'
@@ -127,21 +124,33 @@ function walk(
   factors: Float64Array | null,
   { weightDecay, learningRateMultiplier, normalised }: Required<ForecastCase>,
 ): Walk | null {
-  const highest = learningRateMultiplier * rates.reduce((most, rate) => Math.max(most, rate), 0)
+  const highest = learningRateMultiplier * highestOf(rates)
   // Where the learning rate is always 0, so is its ratio to the peak, whatever the peak.
-  const shared = { peakLearningRate: highest === 0 ? 1 : highest, normalised }
+  const peakLearningRate = highest === 0 ? 1 : highest
   let product = 1
   let sum = 0
-  let peak = { shrink: 0, rate: 0 }
-  for (const [step, scheduled] of rates.entries()) {
-    const rate = learningRateMultiplier * scheduled
-    const shrink = form.rate({ ...shared, learningRate: rate, weightDecay: weightDecay * (factors?.[step] ?? 1) })
-    if (shrink === null) return null
-    product *= 1 - shrink
-    sum += shrink
-    if (shrink > peak.shrink || (shrink === peak.shrink && rate > peak.rate)) peak = { shrink, rate }
+  let shrink = 0
+  let rate = 0
+  // Plain loops here and below: published runs have a million steps.
+  for (let step = 0; step < rates.length; step++) {
+    const learningRate = learningRateMultiplier * rates[step]!
+    const lambda = factors === null ? weightDecay : weightDecay * factors[step]!
+    const taken = form.rate({ learningRate, peakLearningRate, weightDecay: lambda, normalised })
+    if (taken === null) return null
+    product *= 1 - taken
+    sum += taken
+    if (taken > shrink || (taken === shrink && learningRate > rate)) {
+      shrink = taken
+      rate = learningRate
+    }
   }
-  return { product, sum, ...peak }
+  return { product, sum, shrink, rate }
+}
+
+function highestOf(rates: Float64Array): number {
+  let highest = 0
+  for (let step = 0; step < rates.length; step++) highest = Math.max(highest, rates[step]!)
+  return highest
 }
 
 function forecastOf({ steps, tokensPerStep, beta1 }: ForecastRun, form: DecayForm, walked: Walk | null): Forecast {
@@ -156,7 +165,6 @@ function forecastOf({ steps, tokensPerStep, beta1 }: ForecastRun, form: DecayFor
   return {
     survival: toInitial ? 1 : product,
     sumDecay: sum,
-    peakShrink: shrink,
     halfLifeSteps,
     halfLifeTokens: inTokens(halfLifeSteps),
     halfLifeShare: halfLifeSteps / steps,
@@ -210,15 +218,19 @@ export function survivalOf(learningRates: ArrayLike<number>, weightDecay: number
 }
 
 function stepValues(what: string, values: Schedule | ArrayLike<number>, steps: number): Float64Array {
-  const list = typeof values === 'function' ? valuesOver(values, steps) : Float64Array.from(values)
+  const list = typeof values === 'function' ? valuesOver(values, steps) : values
   if (list.length !== steps) {
     throw new RangeError(`${list.length} ${what}s were given for ${steps} steps; give one per step.`)
   }
-  const wrong = list.findIndex((value) => !(Number.isFinite(value) && value >= 0))
-  if (wrong >= 0) {
-    throw new RangeError(`The ${what} at step ${wrong} is ${list[wrong]}; it must be finite, zero or more.`)
+  const checked = new Float64Array(steps)
+  for (let step = 0; step < steps; step++) {
+    const value = list[step]!
+    if (!(Number.isFinite(value) && value >= 0)) {
+      throw new RangeError(`The ${what} at step ${step} is ${value}; it must be finite, zero or more.`)
+    }
+    checked[step] = value
   }
-  return list
+  return checked
 }
 
 function checkValue(key: string, value: number): void {

@@ -2,6 +2,15 @@
 export { adafactor, type AdafactorOptions } from './adafactor.ts'
 export { adagrad, type AdagradOptions } from './adagrad.ts'
 export { adam, type AdamOptions } from './adam.ts'
+export {
+  convertToAll,
+  convertWeightDecay,
+  decayConventionNames,
+  decayConventions,
+  type Conversion,
+  type ConversionRequest,
+} from './convert.ts'
+export { adamw, momentNames, type AdamwOptions } from './adamw.ts'
 export { amsgrad, type AmsgradOptions } from './amsgrad.ts'
 export { gpt1Adam, type Gpt1AdamOptions } from './gpt1Adam.ts'
 export { lion, type LionOptions } from './lion.ts'
@@ -28,15 +37,6 @@ export {
   type DecayScheduleSpec,
   type ThreePhases,
 } from './decaySchedule.ts'
-export {
-  convertToAll,
-  convertWeightDecay,
-  decayConventionNames,
-  decayConventions,
-  type Conversion,
-  type ConversionRequest,
-} from './convert.ts'
-export { adamw, momentNames, type AdamwOptions } from './adamw.ts'
 export type { Optimizer, OptimizerState, ParameterUpdate, UpdateParts } from './optimizer.ts'
 export {
   decayFormNames,
@@ -72,8 +72,25 @@ export {
   type LedgerRole,
   type LedgerRun,
 } from './ledger.ts'
-export { diffLedgers, type LedgerChange, type LedgerDiff } from './ledgerDiff.ts'
+export {
+  createForecaster,
+  equilibriumRms,
+  equilibriumRmsExact,
+  weightDecayFor,
+  type Forecast,
+  type ForecastCase,
+  type Forecaster,
+  type ForecastRun,
+} from './forecast.ts'
+export { diffLedgers, type ComparableLedger, type LedgerChange, type LedgerDiff } from './ledgerDiff.ts'
+export { renderLedgerDiff } from './ledgerDiffTable.ts'
 export { renderLedger, type RenderOptions } from './ledgerTable.ts'
+export { matchPatterns, readPatterns, type PatternSource, type PatternValue } from './patterns.ts'
+export { settleDecay, type Overrides, type ParameterDecay } from './overrides.ts'
+export { explain, type Explanation, type ExplainRun } from './explain.ts'
+export { renderExplanation } from './explainText.ts'
+export { powerLinesTimescale, suggestWeightDecay, type Suggestion, type SuggestionRun } from './suggest.ts'
+export type { Strength } from './verdict.ts'
 export {
   constant,
   createSchedule,

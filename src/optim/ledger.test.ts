@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest'
 import { totalParameters } from '../nn/parameter.ts'
 import { GPT2_124M, gpt2Parameters, SHAKESPEARE } from './gpt2Parameters.test.data.ts'
 import { buildLedger, survivalOf, type Ledger } from './ledger.ts'
-import { diffLedgers } from './ledgerDiff.ts'
 import { renderLedger } from './ledgerTable.ts'
 import { policyNames } from './policy.ts'
 import { constant, valuesOver, warmupCosine } from './schedule.ts'
@@ -96,9 +95,19 @@ describe('what a λ does', () => {
       parameters: 128,
       weightDecay: 0,
       reason: 'fewer than two dimensions',
+      form: null,
+      learningRateMultiplier: 1,
+      learningRateReason: null,
       halfLifeSteps: null,
+      halfLifeTokens: null,
+      halfLifeShare: null,
       timescaleSteps: null,
+      timescaleTokens: null,
+      timescaleShare: null,
       survival: 1,
+      sumDecay: 0,
+      equilibriumRms: null,
+      equilibriumRmsExact: null,
     })
   })
 
@@ -125,6 +134,71 @@ describe('what a λ does', () => {
     const ledger = buildLedger(gpt2Parameters(SHAKESPEARE), half, SHAKESPEARE_RUN)
     expect(ledger.entries.slice(0, 2).map((entry) => entry.weightDecay)).toEqual([0.05, 0.1])
     expect(ledger.entries[0]?.timescaleSteps).toBeCloseTo(20_000, 6)
+  })
+
+  test('with tokens per step and β1, times are also in tokens and shares, and an equilibrium is foretold', () => {
+    const run = { ...SHAKESPEARE_RUN, tokensPerStep: 768, beta1: 0.9 }
+    const ledger = buildLedger(gpt2Parameters(SHAKESPEARE), 'nanogpt', run)
+    expect(ledger).toMatchObject({ form: 'decoupled', tokensPerStep: 768 })
+    const [embedding] = ledger.entries
+    expect(embedding).toMatchObject({ form: 'decoupled', learningRateMultiplier: 1, learningRateReason: null })
+    expect(embedding?.timescaleTokens).toBeCloseTo(7_680_000, 3)
+    expect(embedding?.timescaleShare).toBeCloseTo(5, 9)
+    expect(embedding?.halfLifeTokens).toBeCloseTo(6931.4718 * 768, 0)
+    expect(embedding?.halfLifeShare).toBeCloseTo(3.4657359, 6)
+    expect(embedding?.sumDecay).toBeCloseTo(0.1 * ledger.learningRate.sum, 12)
+    expect(embedding?.equilibriumRms).toBeCloseTo(Math.sqrt(1e-3 / 0.2), 12)
+    expect(embedding?.equilibriumRmsExact).toBeCloseTo(0.07067, 4)
+  })
+
+  test('overrides change λ and the learning rate of what they match, and say so', () => {
+    const overrides = { decay: { embedding: 0, '*.ln_?.weight': 0.05 }, learningRateScale: 'position=0.5, gain=0' }
+    const ledger = buildLedger(gpt2Parameters(SHAKESPEARE), 'nanogpt', { ...SHAKESPEARE_RUN, overrides })
+    const at = (name: string) => ledger.entries.find((entry) => entry.name === name)
+    expect(at('wte.weight')).toMatchObject({
+      weightDecay: 0,
+      form: null,
+      survival: 1,
+      reason: 'override embedding=0 (rule: two or more dimensions)',
+    })
+    expect(at('h.0.ln_1.weight')).toMatchObject({
+      weightDecay: 0.05,
+      learningRateMultiplier: 0,
+      learningRateReason: 'gain=0',
+      reason: 'override *.ln_?.weight=0.05 (rule: fewer than two dimensions)',
+      survival: 1,
+      halfLifeSteps: null,
+    })
+    expect(at('wpe.weight')).toMatchObject({ weightDecay: 0.1, learningRateMultiplier: 0.5 })
+    expect(at('wpe.weight')?.timescaleSteps).toBeCloseTo(20_000, 6)
+    expect(at('wpe.weight')?.survival).toBeCloseTo(0.9467, 3)
+    expect(ledger.roles.map(({ role, weightDecay }) => [role, weightDecay])).toEqual([
+      ['embedding', 0],
+      ['position', 0.1],
+      ['gain', 0.05],
+      ['gain', 0],
+      ['matrix', 0.1],
+    ])
+    expect(renderLedger(ledger)).toMatch(/lr ×.*\n.*embedding .* 1 /)
+    expect(() =>
+      buildLedger(gpt2Parameters(SHAKESPEARE), 'note', { ...SHAKESPEARE_RUN, overrides: { decay: 'head=0' } }),
+    ).toThrow('matches nothing')
+  })
+
+  test('a form that cannot be foretold leaves its measures open, and the table says "?"', () => {
+    const ledger = buildLedger(gpt2Parameters(SHAKESPEARE), 'nanogpt', { ...SHAKESPEARE_RUN, form: 'gradient-l2' })
+    expect(ledger.entries[0]).toMatchObject({ form: 'gradient-l2', survival: null, halfLifeSteps: null })
+    expect(ledger.roles.find(({ role }) => role === 'gain')?.survival).toBe(1)
+    const table = renderLedger(ledger)
+    expect(table).toMatch(/^Weight decay: policy nanogpt, form gradient-l2, λ 0.1/)
+    expect(table).toMatch(/embedding .*0\.1 +\? +\?\n/)
+  })
+
+  test('corrected decay goes by lr² in matrices and by lr elsewhere', () => {
+    const ledger = buildLedger(gpt2Parameters(SHAKESPEARE), 'nanogpt', { ...SHAKESPEARE_RUN, form: 'corrected' })
+    const survival = (role: string) => ledger.entries.find((entry) => entry.role === role)?.survival ?? 0
+    expect(survival('embedding')).toBeCloseTo(0.896, 3)
+    expect(survival('matrix')).toBeGreaterThan(0.91)
   })
 
   test('the ledger is plain JSON', () => {
@@ -161,45 +235,6 @@ test.each([
   [{ ...FIXED_RUN, steps: 1.5 }, /steps is 1.5/],
 ])('a wrong number is refused (%#)', (run, message) => {
   expect(() => buildLedger(gpt2Parameters(SHAKESPEARE), 'note', run)).toThrow(message)
-})
-
-describe('diffLedgers', () => {
-  test('lists the tensors that change sides, in the model’s order', () => {
-    const diff = diffLedgers(shakespeare('nanogpt'), shakespeare('olmo-2'))
-    expect(diff.stopDecaying.map((change) => change.name)).toEqual(['wte.weight', 'wpe.weight'])
-    expect(diff.startDecaying).toHaveLength(9)
-    expect(diff.startDecaying[0]).toEqual({
-      name: 'h.0.ln_1.weight',
-      shape: [128],
-      role: 'gain',
-      parameters: 128,
-      before: { weightDecay: 0, reason: 'fewer than two dimensions' },
-      after: { weightDecay: 0.1, reason: 'everything else decays' },
-    })
-    expect(diff).toMatchObject({
-      before: 'nanogpt',
-      after: 'olmo-2',
-      otherWeightDecay: [],
-      onlyBefore: [],
-      onlyAfter: [],
-    })
-  })
-
-  test('tells another λ from a change of sides, and tensors of one model only', () => {
-    const parameters = gpt2Parameters(SHAKESPEARE)
-    const stronger = buildLedger(parameters, 'nanogpt', { ...SHAKESPEARE_RUN, weightDecay: 0.2 })
-    expect(diffLedgers(shakespeare('nanogpt'), stronger).otherWeightDecay).toHaveLength(18)
-    const biased = buildLedger(gpt2Parameters({ ...SHAKESPEARE, bias: true }), 'nanogpt', SHAKESPEARE_RUN)
-    const diff = diffLedgers(biased, shakespeare('nanogpt'))
-    expect(diff.onlyBefore).toHaveLength(4 * 6 + 1)
-    expect(diff.onlyAfter).toEqual([])
-  })
-
-  test('nothing differs between equal ledgers', () => {
-    const { before, after, ...lists } = diffLedgers(shakespeare('note'), shakespeare('nanogpt'))
-    expect([before, after]).toEqual(['note', 'nanogpt'])
-    expect(Object.values(lists).flat()).toEqual([])
-  })
 })
 
 describe('renderLedger', () => {

@@ -13,9 +13,7 @@ import { findPolicy, type Policy, type PolicyParameter } from './policy.ts'
 
 export { survivalOf } from './forecast.ts'
 
-type Measures = Omit<Forecast, 'sumDecay' | 'peakShrink'>
-
-export interface LedgerEntry extends ParameterDecay, Measures {
+export interface LedgerEntry extends ParameterDecay, Forecast {
   readonly name: string
   /** Other names of this tensor; it is counted and decayed once. */
   readonly aliases: readonly string[]
@@ -83,7 +81,6 @@ export function buildLedger(parameters: readonly PolicyParameter[], policy: Poli
   const entries = parameters.map((parameter): LedgerEntry => {
     const decay = settled.get(parameter.name)
     if (decay === undefined) throw new Error(`Nothing was settled for "${parameter.name}".`)
-    const { sumDecay, peakShrink, ...measures } = forecast({ ...decay, normalised: parameter.role === 'matrix' })
     return {
       name: parameter.name,
       aliases: [...parameter.aliases],
@@ -92,7 +89,7 @@ export function buildLedger(parameters: readonly PolicyParameter[], policy: Poli
       parameters: parameterCount(parameter.shape),
       ...decay,
       form: decay.weightDecay === 0 ? null : form,
-      ...measures,
+      ...forecast({ ...decay, normalised: parameter.role === 'matrix' }),
     }
   })
   return {
@@ -131,13 +128,14 @@ function byRole(entries: readonly LedgerEntry[]): LedgerRole[] {
   }
   return [...roles].flatMap(([role, groups]) =>
     [...groups.values()]
-      .map((members): LedgerRole => {
-        const [first] = members
-        if (first === undefined) throw new Error(`A group of role ${role} is empty.`)
-        const { weightDecay, learningRateMultiplier, halfLifeSteps, timescaleShare, survival } = first
-        const measures = { halfLifeSteps, timescaleShare, survival }
-        return { role, weightDecay, learningRateMultiplier, ...count(members), ...measures }
-      })
+      .map((members) => roleRow(role, members))
       .toSorted((a, b) => b.weightDecay - a.weightDecay || b.learningRateMultiplier - a.learningRateMultiplier),
   )
+}
+
+function roleRow(role: Role, members: readonly LedgerEntry[]): LedgerRole {
+  const [first] = members
+  if (first === undefined) throw new Error(`A group of role ${role} is empty.`)
+  const { weightDecay, learningRateMultiplier, halfLifeSteps, timescaleShare, survival } = first
+  return { role, weightDecay, learningRateMultiplier, ...count(members), halfLifeSteps, timescaleShare, survival }
 }

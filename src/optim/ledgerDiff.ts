@@ -71,7 +71,6 @@ export function diffLedgers(
   })
   const where = (holds: (before: LedgerSide, after: LedgerSide) => boolean): LedgerChange[] =>
     pairs.filter((pair) => holds(pair.before, pair.after))
-  const both = (a: LedgerSide, b: LedgerSide): boolean => a.weightDecay > 0 && b.weightDecay > 0
   return {
     before: names[0],
     after: names[1],
@@ -83,6 +82,10 @@ export function diffLedgers(
     onlyBefore: before.entries.filter((entry) => !later.has(entry.name)).map((entry) => entry.name),
     onlyAfter: after.entries.filter((entry) => !earlier.has(entry.name)).map((entry) => entry.name),
   }
+}
+
+function both(a: LedgerSide, b: LedgerSide): boolean {
+  return a.weightDecay > 0 && b.weightDecay > 0
 }
 
 function change(entry: ComparableEntry, other: ComparableEntry): LedgerChange {

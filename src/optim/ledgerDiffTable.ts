@@ -14,7 +14,7 @@ interface DiffRow {
 /** The comparison as text without a final newline. Pure. */
 export function renderLedgerDiff(diff: LedgerDiff, { color = false, width = 80 }: RenderOptions = {}): string {
   const paint = painter(color)
-  const lines = [...wrapText(`Weight decay: from ${diff.before} to ${diff.after}`, width).map(paint.bold)]
+  const lines = wrapText(`Weight decay: from ${diff.before} to ${diff.after}`, width).map(paint.bold)
   const sections: readonly (readonly [string, readonly LedgerChange[], readonly (keyof LedgerSide)[]])[] = [
     [`decays in ${diff.after} only`, diff.startDecaying, ['weightDecay', 'reason']],
     [`decays in ${diff.before} only`, diff.stopDecaying, ['weightDecay', 'reason']],
@@ -26,7 +26,8 @@ export function renderLedgerDiff(diff: LedgerDiff, { color = false, width = 80 }
     if (changes.length === 0) continue
     const rows = groupLayers(changes)
     const { header, line } = textTable(columnsFor(shown), rows, width)
-    lines.push('', paint.bold(`${title}: ${extent(changes)}`), paint.dim(header), ...rows.map(line))
+    const heading = wrapText(`${title}: ${extent(changes)}`, width).map(paint.bold)
+    lines.push('', ...heading, paint.dim(header), ...rows.map(line))
     if (shown.includes('reason')) lines.push(...reasons(rows, diff).flatMap((text) => wrapIndented(text, width)))
   }
   const only = [onlyIn(diff.before, diff.onlyBefore), onlyIn(diff.after, diff.onlyAfter)].filter((text) => text !== '')

@@ -111,7 +111,9 @@ export function inverseSquareRoot(spec: { peak: number; warmup: number; floor?: 
 /** The value at each of the run's steps. */
 export function valuesOver(schedule: Schedule, steps: number): Float64Array {
   checkSteps('steps', steps)
-  return Float64Array.from({ length: steps }, (_, step) => schedule(step))
+  const values = new Float64Array(steps)
+  for (let step = 0; step < steps; step++) values[step] = schedule(step)
+  return values
 }
 
 function warm(step: number, peak: number, warmup: number): number {

@@ -20,7 +20,7 @@ const FORGOTTEN = 0.2
 const SHORT = 0.005
 
 type Facts = Omit<Explanation, 'strength' | 'verdict' | 'notes'> & {
-  readonly peakShrink: number | null
+  /** λ of the run, before the policy's answer. */
   readonly runWeightDecay: number
 }
 
@@ -31,11 +31,11 @@ export function judge(facts: Facts): { readonly strength: Strength; readonly ver
 }
 
 function strengthOf(facts: Facts): Strength {
-  const { groups, timescaleShare, peakShrink } = facts
+  const { groups, survival, timescaleSteps, timescaleShare } = facts
   if (groups.length === 0) return 'none'
-  if (peakShrink === null) return 'unknown'
-  if (peakShrink >= 1) return 'unstable'
-  if (timescaleShare === null) return 'none'
+  if (survival === null) return 'unknown'
+  if (timescaleSteps === null || timescaleShare === null) return 'none'
+  if (timescaleSteps <= 1) return 'unstable'
   if (timescaleShare < SHORT) return 'short'
   const { share } = remains(facts)
   return share > FAINT ? 'faint' : share > FORGOTTEN ? 'partial' : 'full'
@@ -51,10 +51,10 @@ function remains({ survival, survivalLimit }: Facts): { readonly share: number; 
 }
 
 function finding(strength: Strength, facts: Facts): string {
-  const { weightDecay, survival, steps, timescaleSteps, timescaleShare, peakShrink, form, policy } = facts
+  const { weightDecay, steps, timescaleSteps, timescaleShare, form, policy } = facts
   const lambda = `λ = ${short(weightDecay)}`
-  const leaves =
-    survival === null ? '' : `leaves ${percent(survival)} of the initial weights after ${whole(steps)} steps`
+  const { share, of } = remains(facts)
+  const leaves = `leaves ${percent(share)} of ${of} after ${whole(steps)} steps`
   const timescale = `its timescale of ${count(timescaleSteps)} is ${ofTheRun(timescaleShare)}`
   switch (strength) {
     case 'none':
@@ -65,8 +65,8 @@ function finding(strength: Strength, facts: Facts): string {
       return `How strongly ${lambda} decays by the form ${form} depends on the gradients and weights; arithmetic alone does not tell.`
     case 'unstable':
       return (
-        `${lambda} takes ${percent(peakShrink ?? 0)} of a weight in one step at the peak learning rate: ` +
-        `the decay ${(peakShrink ?? 0) >= 2 ? 'diverges' : 'overshoots zero'}.`
+        `${lambda} takes ${percent(1 / (timescaleSteps ?? 1))} of a weight in one step at the peak learning rate: ` +
+        `the decay ${(timescaleSteps ?? 1) <= 0.5 ? 'diverges' : 'leaves nothing or overshoots zero'}.`
       )
     case 'faint':
       return `${lambda} ${leaves}, and ${timescale}: expect no visible effect.`

@@ -43,6 +43,8 @@ const entry = z.object({
     learningRateMultiplier: perStep,
     /** The override that set the multiplier; null where none did. */
     learningRateReason: z.string().nullable(),
+    /** Σ lr_t·λ_t, in e-folds; null where the form does not tell. */
+    sumDecay: z.number().min(0).nullable(),
     halfLifeTokens: tokens,
     halfLifeShare: share,
     timescaleTokens: tokens,
