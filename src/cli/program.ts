@@ -1,6 +1,7 @@
 /** The commands of halflife, put together. */
 import { Command } from 'commander'
 import { EXIT, reportFailure } from './errors.ts'
+import { addExplain } from './explain.ts'
 import { addInfo } from './info.ts'
 import { addLedger } from './ledger.ts'
 import { addSample } from './sample.ts'
@@ -16,6 +17,7 @@ Examples:
   halflife train                          a GPT on Moby-Dick, in about a minute
   halflife train --help                   every recipe, flag and setting
   halflife ledger gpt2@124m               which of GPT-2's weights decay, and how fast
+  halflife explain quickstart             what its weight decay will do, before training
   halflife sample runs/quickstart-…       text from a trained model
 
 Environment: NO_COLOR=1 turns colours off; HALFLIFE_DEBUG=1 shows where an error came from.`
@@ -43,6 +45,7 @@ export function buildProgram(terminal: Terminal): Command {
   addTrain(program, terminal)
   addSample(program, terminal)
   addLedger(program, terminal)
+  addExplain(program, terminal)
   addInfo(program, terminal)
   return program
 }

@@ -1,0 +1,89 @@
+/** `halflife explain`: what the weight decay of a recipe or a run will do, from arithmetic alone. Nothing is trained. */
+import { existsSync } from 'node:fs'
+import type { Command } from 'commander'
+import { readCheckpointMetadata } from '../checkpoint/index.ts'
+import { loadCorpus } from '../data/index.ts'
+import { explain, renderExplanation, type Explanation } from '../optim/index.ts'
+import { nearest } from '../optim/nearest.ts'
+import { recipeDecayRun, recipeNames, type RecipeConfig } from '../recipes/index.ts'
+import { modelSetup } from '../train/index.ts'
+import { UsageError } from './errors.ts'
+import { addRecipeFlags, recipeFromFlags, recipeList, type RecipeFlags } from './recipeFlags.ts'
+import { readSavedRun } from './savedRun.ts'
+import type { Channel, Terminal } from './terminal.ts'
+import { vocabularyOf } from './vocabulary.ts'
+
+interface ExplainFlags extends RecipeFlags {
+  readonly json?: boolean
+}
+
+const EXAMPLES = `
+Examples:
+  halflife explain quickstart
+  halflife explain quickstart --set optimizer.weightDecay=2
+  halflife explain gpt2@124m --set 'optimizer.decay=embedding=0, gain=0.1'
+  halflife explain runs/quickstart-… --steps 3000    of a run, were it longer
+  halflife explain quickstart --json`
+
+export function addExplain(program: Command, { out, err }: Terminal): void {
+  const command = program
+    .command('explain')
+    .summary('say what a weight decay will do, before training')
+    .description(
+      'Say what the weight decay of a recipe or a run will do before anything is trained: how much of the initial\n' +
+        'weights it leaves, over how many steps the weights average, how large they settle, what published rules\n' +
+        'would choose, and what to make of it.',
+    )
+    .argument('<recipe-or-folder>', `a recipe (${recipeNames.join(', ')}) or the folder of a run`)
+  addRecipeFlags(command)
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', () => `\nRecipes:\n${recipeList()}\n${EXAMPLES}`)
+    .action(async (subject: string, flags: ExplainFlags) => {
+      const explanation = await explainSubject(subject, flags, err)
+      if (flags.json === true) return out.line(JSON.stringify(explanation, null, 2))
+      out.line(renderExplanation(explanation, { color: out.color, width: out.width() }))
+    })
+}
+
+interface Text {
+  readonly vocab: number
+  /** Of the training split; undefined where no text is known. */
+  readonly corpusTokens: number | undefined
+}
+
+async function explainSubject(subject: string, flags: ExplainFlags, err: Channel): Promise<Explanation> {
+  if (recipeNames.includes(subject)) {
+    const { config } = recipeFromFlags(subject, flags)
+    return explainConfig(config, await readText(config, err))
+  }
+  if (!existsSync(subject)) throw unknownSubject(subject)
+  const saved = await readSavedRun(subject)
+  const { config } = recipeFromFlags(saved.recipe, flags, saved.config)
+  const { corpus } = readCheckpointMetadata(subject)
+  return explainConfig(config, { vocab: saved.tokenizer.vocab, corpusTokens: corpus.trainTokens })
+}
+
+function explainConfig(config: RecipeConfig, { vocab, corpusTokens }: Text): Explanation {
+  const { parameters } = modelSetup(config, vocab)
+  return explain(parameters, config.optimizer.policy, {
+    ...recipeDecayRun(config),
+    ...(corpusTokens === undefined ? {} : { corpusTokens }),
+  })
+}
+
+/** Where the recipe has a text it is read, so that passes over it can be counted. */
+async function readText(config: RecipeConfig, err: Channel): Promise<Text> {
+  const { path, tokenizer } = config.data
+  if (path === null) return { vocab: await vocabularyOf(config, err), corpusTokens: undefined }
+  const corpus = await loadCorpus({ data: path, tokenizer })
+  return { vocab: corpus.tokenizer.vocab, corpusTokens: corpus.train.length }
+}
+
+function unknownSubject(subject: string): UsageError {
+  const near = nearest(subject, recipeNames)
+  const guess = near === undefined ? '' : `Did you mean "${near}"? `
+  return new UsageError(
+    `"${subject}" is neither a recipe nor a folder.`,
+    `${guess}The recipes are: ${recipeNames.join(', ')}.`,
+  )
+}
