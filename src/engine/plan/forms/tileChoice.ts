@@ -48,7 +48,7 @@ function planCost(target: KernelTarget, m: number, n: number, rows: number, vect
   return Math.floor(allVectors / vectors) * column(vectors) + (lastVectors > 0 ? column(lastVectors) : 0)
 }
 
-/** Cycles per k of one tile: a multiply-add each, two loads at a time, at least the latency of one chain (4). */
+/** Cycles per k of one tile: two multiply-adds and two loads at a time, but never faster than one chain's latency of 4. */
 function tileCost(rows: number, vectors: number): number {
-  return Math.max(rows * vectors, (rows + vectors) / 2, 4) + 0.25
+  return Math.max((rows * vectors) / 2, (rows + vectors) / 2, 4) + 0.25
 }
