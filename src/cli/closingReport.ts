@@ -29,7 +29,7 @@ export function closingReport(closing: Closing, out: Channel): string {
   const lines = facts
     .filter(([, value]) => value !== '')
     .map(([name, value]) => `${out.style('dim', name.padEnd(width))}  ${value}`)
-  if (sample !== null) lines.push('', out.style('bold', 'What it writes:'), '', ...indent(sample))
+  if (sample !== null) lines.push('', out.style('bold', 'What it writes:'), '', ...indented(sample, out.width()))
   return ['', ...lines, '', ...nextSteps(closing, out)].join('\n')
 }
 
@@ -48,11 +48,25 @@ function speedFact({ medianStepMs, tokensPerSecond, flopsPerSecond }: TrainSumma
   return `${medianStepMs.toFixed(1)} ms per step (median), ${whole(tokensPerSecond)} tokens/s, ${scaled(flopsPerSecond)}FLOP/s`
 }
 
-function indent(text: string): string[] {
+const INDENT = '  '
+/** Lines longer than this are hard to read, however wide the terminal is. */
+const WIDEST_TEXT = 100
+
+function indented(text: string, width: number): string[] {
+  const room = Math.max(20, Math.min(WIDEST_TEXT, width) - INDENT.length)
   return text
     .trimEnd()
     .split('\n')
-    .map((line) => `  ${line}`.trimEnd())
+    .flatMap((line) => wrap(line, room))
+    .map((line) => `${INDENT}${line}`.trimEnd())
+}
+
+/** Cuts a line at spaces so that its parts are at most `room` long; a longer word is cut anywhere. */
+function wrap(line: string, room: number): string[] {
+  if (line.length <= room) return [line]
+  const space = line.lastIndexOf(' ', room)
+  const cut = line.slice(0, space).trim() === '' ? room : space
+  return [line.slice(0, cut).trimEnd(), ...wrap(line.slice(cut).trimStart(), room)]
 }
 
 function nextSteps({ summary, command }: Closing, out: Channel): string[] {
