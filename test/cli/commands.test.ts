@@ -2,6 +2,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { buildProgram } from '../../src/cli/program.ts'
+import { processTerminal } from '../../src/cli/terminal.ts'
 import { summaryRecord } from '../../src/records/index.ts'
 import { halflife, run, TEXT, temporaryFolder, TINY, type Result } from './halflife.ts'
 
@@ -13,6 +15,8 @@ const first = at('first')
 const ESCAPE = '\u001B'
 
 let trained: Result
+
+const COMMANDS = buildProgram(processTerminal()).commands.map((command) => command.name())
 
 const DOCUMENT_HEAD = `# Commands
 
@@ -34,7 +38,7 @@ function weightsOf(folder: string): Buffer {
 }
 
 describe('help', () => {
-  test.each(['train', 'sample', 'ledger', 'info'])('%s --help has flags and examples, on stdout', async (command) => {
+  test.each(COMMANDS)('%s --help has flags and examples, on stdout', async (command) => {
     const { code, stdout, stderr } = await halflife([command, '--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(new RegExp(`Usage: halflife ${command} `))
@@ -59,7 +63,7 @@ describe('help', () => {
   // After a change: npx vitest run test/cli --update
   test('docs/commands.md is the help', async () => {
     const sections = await Promise.all(
-      ['train', 'sample', 'ledger', 'info'].map(async (command) => {
+      COMMANDS.map(async (command) => {
         const { stdout } = await halflife([command, '--help'])
         return `## halflife ${command}\n\n\`\`\`\n${stdout.trimEnd()}\n\`\`\`\n`
       }),
