@@ -110,6 +110,7 @@ export function chosenGradients(
         .reduce((total, part) => add(total, part)),
     options,
   )
+  for (const { name, shape } of moved) run.backend.buffer(`step/g.${name}`, 'f32', shape).fill(0)
   return {
     ...run,
     gradient: (name, values) => {
