@@ -5,7 +5,7 @@ import { scalarOps, type ScalarOpName } from './scalarOps.ts'
 export interface KernelTarget {
   /** 32-bit elements per vector register: 16, 8 or 4. */
   readonly lanes: number
-  /** Architectural vector registers that a kernel may count on: 32 or 16. */
+  /** Vector registers that a kernel may count on: 32 or 16, or fewer where the target's own compiler needs some. */
   readonly vectorRegisters: number
 }
 

@@ -162,7 +162,7 @@ class KernelEmitter {
   /** The loop proper, entered with `counter` below `limit`. */
   #rounds({ body, step }: For, counter: Local, limit: Limit, exit: Label): void {
     const code = this.#code
-    const fences = fencePositions(body)
+    const fences = fencePositions(body, this.#lifetimes)
     let passed = 0
     code.loop((again) => {
       this.#block(body, (position) => {

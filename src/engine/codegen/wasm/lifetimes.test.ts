@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest'
 import { KernelBuilder } from '../../kernel/builder.ts'
 import type { Kernel, Statement } from '../../kernel/kernel.ts'
 import { printStatement } from '../../kernel/print.ts'
-import { fencePositions } from './fences.ts'
 import { findLifetimes } from './lifetimes.ts'
 
 const target = { lanes: 4, vectorRegisters: 16 }
@@ -48,23 +47,5 @@ describe('findLifetimes', () => {
     const b = new KernelBuilder('unused', target)
     b.int(7) // 3
     expect(endings(b.finish())).toEqual(['n3 = intConstant 7: 3'])
-  })
-})
-
-describe('fencePositions', () => {
-  it('places a fence after each round of assignments but the last', () => {
-    const b = new KernelBuilder('unrolled', target)
-    const p = b.pointer()
-    const [x, y] = [b.variable(b.load(b.at(p))), b.variable(b.load(b.at(p)))]
-    b.for(0, 6, 3, (index) => {
-      for (let round = 0; round < 3; round++) {
-        const value = b.load(b.at(p, 16 * round, index))
-        b.assign(x, b.add(x, value))
-        b.assign(y, b.mul(y, value))
-      }
-    })
-    const loop = b.finish().body.at(-1) as Statement & { kind: 'for' }
-    expect([...fencePositions(loop.body)].map((position) => loop.body[position]!.kind)).toEqual(['assign', 'assign'])
-    expect([...fencePositions(loop.body)]).toEqual([4, 9]) // load, add, assign, mul, assign
   })
 })
