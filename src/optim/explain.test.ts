@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { normal, ones, parameterList, truncatedNormal, zeros, type ParameterSpec } from '../nn/parameter.ts'
@@ -55,6 +56,11 @@ describe('nanoGPT’s CPU command, where the textbook λ does almost nothing', (
         'the run: expect no visible effect. Power Lines suggests more, λ ≈ 0.65: a timescale of 1,541 steps, 77.1 % of ' +
         'the run. To see decay act, λ ≈ 2 would give a timescale of 500 steps, a quarter of the run.',
     )
+  })
+
+  test('the guide quotes it', () => {
+    const guide = readFileSync(new URL('../../docs/weight-decay.md', import.meta.url), 'utf8')
+    expect(guide.replaceAll(/\n>? ?/g, ' ')).toContain(explanation.verdict)
   })
 
   test('its notes say which survival is meant, what is left out, and how steps count', () => {

@@ -103,6 +103,15 @@ describe('renderLedgerDiff', () => {
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(60)
   })
 
+  test('models of other sizes that decay alike', () => {
+    const deep = buildLedger(gpt2Parameters({ ...SHAKESPEARE, layers: 5 }), 'nanogpt', SHAKESPEARE_RUN)
+    expect(renderLedgerDiff(diffLedgers(deep, shakespeare('nanogpt'), ['deep', 'shallow']))).toBe(
+      'Weight decay: from deep to shallow\nThe tensors that both have decay alike.\n\n' +
+        'Only deep has 6 tensors (h.4.ln_1.weight, h.4.attn.c_attn.weight,\n' +
+        'h.4.attn.c_proj.weight, h.4.ln_2.weight, …).',
+    )
+  })
+
   test('a ledger saved by the first version compares as decoupled with multipliers of 1', () => {
     const now = shakespeare('nanogpt')
     const saved = {

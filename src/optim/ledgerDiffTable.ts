@@ -31,8 +31,12 @@ export function renderLedgerDiff(diff: LedgerDiff, { color = false, width = 80 }
     if (shown.includes('reason')) lines.push(...reasons(rows, diff).flatMap((text) => wrapIndented(text, width)))
   }
   const only = [onlyIn(diff.before, diff.onlyBefore), onlyIn(diff.after, diff.onlyAfter)].filter((text) => text !== '')
+  if (sections.every(([, changes]) => changes.length === 0)) {
+    const alike =
+      only.length === 0 ? 'The same tensors decay, with the same λ.' : 'The tensors that both have decay alike.'
+    lines.push(...wrapText(alike, width))
+  }
   if (only.length > 0) lines.push('', ...only.flatMap((text) => wrapText(text, width)))
-  if (lines.length === 1) lines.push('The same tensors decay, with the same λ.')
   return lines.map((line) => line.trimEnd()).join('\n')
 }
 
