@@ -312,6 +312,40 @@ describe('what only some have', () => {
     expect(states).toEqual(['w.momentum_buffer', 'wte.exp_avg', 'wte.exp_avg_sq', 'bias.exp_avg', 'bias.exp_avg_sq'])
   })
 
+  test('Muon’s rest is AdamW at its own learning rate, steps and decay alike', () => {
+    const shared = { weightDecay: 0.5, betas: [0.9, 0.95] } as const
+    const muon = createOptimizer('muon', SPECS, { ...shared, learningRate: 0.2, adamwLearningRate: 0.05 })
+    const adamw = createOptimizer('adamw', [WTE, BIAS], { ...shared, learningRate: 0.05 })
+    const runs = [chosenGradients(SPECS, muon), chosenGradients([WTE, BIAS], adamw)] as const
+    for (const run of runs) {
+      fillAll(run, [WTE, BIAS])
+      for (let t = 1; t <= 3; t++) {
+        randomGradients(run, t, [WTE, BIAS])
+        run.step(t, run === runs[0] ? 0.2 / t : 0.05 / t)
+      }
+    }
+    for (const { name } of [WTE, BIAS]) {
+      runs[0].read(name).forEach((value, k) => expect(value).toBeCloseTo(runs[1].read(name)[k]!, 12))
+    }
+  })
+
+  test('a form keeps state for what decays, and for nothing else', () => {
+    const groups = [
+      { params: W, weightDecay: 0.1 },
+      { params: [WTE, BIAS], weightDecay: 0 },
+    ]
+    const optimizer = createOptimizer('sgd', groups, { form: 'toward-init' })
+    expect(optimizer.init(SPECS)).toEqual([{ name: 'w.initial', shape: [3, 4] }])
+    const written = trace('step', (context) => {
+      const entries = SPECS.map(({ name, shape }) => {
+        const parameter = context.state(name, shape)
+        return [name, { parameter, gradient: parameter }] as const
+      })
+      return { updates: optimizer.update(context, new Map(entries)) }
+    }).updates
+    expect([...written.keys()]).toEqual(['w', 'w.initial', 'wte', 'bias'])
+  })
+
   test('Adafactor keeps rows and columns of large matrices only', () => {
     expect(adafactorShapes(4)).toEqual([
       ['w.v', [3, 4]],

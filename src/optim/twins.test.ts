@@ -1,6 +1,8 @@
 /** Optimizers without PyTorch goldens against plain loops, written from the official code, over random runs. */
 import { describe, expect, test } from 'vitest'
 import { createBackend, trace, type Backend } from '../engine/index.ts'
+import { amsgrad } from './amsgrad.ts'
+import { sgd } from './sgd.ts'
 import { adafactor, type AdafactorOptions } from './adafactor.ts'
 import { lion } from './lion.ts'
 import { muon, orthogonalise, type MuonOptions } from './muon.ts'
@@ -182,6 +184,40 @@ describe.each(SHAPES)('$rows × $columns', (shape) => {
         const u = map(g, (value, i, j) => Math.sign(0.9 * (m[i]?.[j] ?? 0) + 0.1 * value))
         m = map(g, (value, i, j) => 0.99 * (m[i]?.[j] ?? 0) + 0.01 * value)
         return map(w, (value, i, j) => value * (1 - rate * 0.3) - rate * u[i]![j]!)
+      },
+    )
+  })
+
+  test.each([
+    [0.5, false],
+    [0, true],
+    [0, false],
+  ])('SGD with dampening %f, Nesterov %s: the first step is not dampened', (dampening, nesterov) => {
+    let b: Matrix = []
+    compare(
+      shape,
+      (specs) => sgd(specs, { learningRate: 0.05, weightDecay: 0.3, momentum: 0.9, dampening, nesterov }),
+      (w, g, t, rate) => {
+        const l2 = map(g, (value, i, j) => value + 0.3 * w[i]![j]!)
+        b = t === 1 ? l2 : map(l2, (value, i, j) => 0.9 * b[i]![j]! + (1 - dampening) * value)
+        return map(w, (value, i, j) => value - rate * (nesterov ? l2[i]![j]! + 0.9 * b[i]![j]! : b[i]![j]!))
+      },
+    )
+  })
+
+  test('AMSGrad, where gradients grow small: the second moment does not follow', () => {
+    let [m, v, highest]: [Matrix, Matrix, Matrix] = [[], [], []]
+    compare(
+      shape,
+      (specs) => amsgrad(specs, { learningRate: 0.05, weightDecay: 0.3, form: 'decoupled', betas: [0.5, 0.3] }),
+      (w, g, t, rate) => {
+        m = map(g, (value, i, j) => 0.5 * (m[i]?.[j] ?? 0) + 0.5 * value)
+        v = map(g, (value, i, j) => 0.3 * (v[i]?.[j] ?? 0) + 0.7 * value * value)
+        highest = map(v, (value, i, j) => Math.max(value, highest[i]?.[j] ?? 0))
+        return map(w, (value, i, j) => {
+          const root = Math.sqrt(highest[i]![j]! / (1 - 0.3 ** t)) + 1e-8
+          return value * (1 - rate * 0.3) - (rate * m[i]![j]!) / (1 - 0.5 ** t) / root
+        })
       },
     )
   })
