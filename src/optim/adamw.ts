@@ -65,4 +65,3 @@ export function adamw(
     },
   })
 }
-export type { Optimizer, OptimizerState, ParameterUpdate } from './optimizer.ts'
