@@ -1,8 +1,9 @@
 /** `halflife ledger`: which weights of a recipe or of a run decay, why, and how fast. Nothing is trained. */
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { diffLedgers, findPolicy, policies, policyNames, renderLedger } from '../optim/index.ts'
-import type { Ledger, LedgerChange, PolicyName } from '../optim/index.ts'
+import { readCheckpointMetadata } from '../checkpoint/index.ts'
+import { diffLedgers, findPolicy, policies, policyNames, renderLedger, renderLedgerDiff } from '../optim/index.ts'
+import type { ComparableLedger, Ledger, LedgerChange, PolicyName } from '../optim/index.ts'
 import { recipeNames, type RecipeConfig } from '../recipes/index.ts'
 import { modelSetup, recipeLedger } from '../train/index.ts'
 import { nearest } from '../optim/nearest.ts'
@@ -15,6 +16,7 @@ import { vocabularyOf } from './vocabulary.ts'
 
 interface LedgerFlags extends RecipeFlags {
   readonly policy?: string
+  readonly diff?: string
   readonly tensors?: boolean
   readonly json?: boolean
 }
@@ -23,6 +25,7 @@ const EXAMPLES = `
 Examples:
   halflife ledger quickstart
   halflife ledger gpt2@124m --policy mingpt        what changes under minGPT's rule
+  halflife ledger gpt2@124m --diff olmo-2          the tensors that change sides, with both reasons
   halflife ledger gpt2@124m --tensors | less       every tensor with the rule that matched
   halflife ledger runs/quickstart-… --json         of a run`
 
@@ -36,12 +39,22 @@ export function addLedger(program: Command, { out, err }: Terminal): void {
     )
     .argument('<recipe-or-folder>', `a recipe (${recipeNames.join(', ')}) or the folder of a run`)
     .option('--policy <name>', 'decide by another policy, and compare; they are listed below')
+    .option('--diff <other>', 'compare with another policy, recipe or run: the tensors that change sides, and why')
     .option('--tensors', 'list every tensor with the rule that matched')
   addRecipeFlags(command)
     .option('--json', 'print one JSON document')
     .addHelpText('after', () => `\nRecipes:\n${recipeList()}\n\nPolicies:\n${policyList()}\n${EXAMPLES}`)
     .action(async (subject: string, flags: LedgerFlags) => {
       const { own, asked } = await ledgersOf(subject, flags, err)
+      if (flags.diff !== undefined) {
+        const other = await otherLedger(subject, flags.diff, flags, err)
+        const diff = diffLedgers(asked, other, [flags.policy ?? subject, flags.diff])
+        return out.line(
+          flags.json === true
+            ? JSON.stringify(diff, null, 2)
+            : renderLedgerDiff(diff, { color: out.color, width: out.width() }),
+        )
+      }
       if (flags.json === true) return out.line(JSON.stringify(ledgerDocument(asked), null, 2))
       out.line(renderLedger(asked, { color: out.color, width: out.width() }))
       for (const line of differences(own, asked)) out.line(line)
@@ -69,6 +82,23 @@ async function ledgersOf(subject: string, flags: LedgerFlags, err: Channel): Pro
   const own = ledgerOf(config, vocab)
   if (policy === undefined) return { own, asked: own }
   return { own, asked: ledgerOf({ ...config, optimizer: { ...config.optimizer, policy } }, vocab) }
+}
+
+/** What `--diff` names: a policy, for the same model; a recipe; or a run with the ledger that it was trained by. */
+async function otherLedger(
+  subject: string,
+  other: string,
+  flags: LedgerFlags,
+  err: Channel,
+): Promise<ComparableLedger> {
+  if (policyNames.some((name) => name === other)) {
+    return (await ledgersOf(subject, { ...flags, policy: other }, err)).asked
+  }
+  if (recipeNames.includes(other) || !existsSync(other)) {
+    const { policy: _, ...rest } = flags
+    return (await ledgersOf(other, rest, err)).own
+  }
+  return readCheckpointMetadata(other).ledger
 }
 
 /** A subject that is no recipe: a run, or a name that is neither. */

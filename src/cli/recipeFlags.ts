@@ -19,9 +19,11 @@ export interface RecipeFlags {
   readonly config?: string
   readonly steps?: number
   readonly seed?: number
+  readonly decay?: string
+  readonly lrScale?: string
 }
 
-/** Adds `--data --tokenizer --set --config --steps --seed`. */
+/** Adds `--data --tokenizer --set --config --steps --seed --decay --lr-scale`. */
 export function addRecipeFlags(command: Command): Command {
   return command
     .option(
@@ -33,6 +35,8 @@ export function addRecipeFlags(command: Command): Command {
     .option('--config <file>', 'change settings from a YAML or JSON file')
     .option('--steps <n>', 'length of the run in optimizer steps', wholeNumber(1))
     .option('--seed <n>', 'seed of weights, batches and dropout', wholeNumber(0))
+    .option('--decay <patterns>', "λ of single parameters by role or name, as 'embedding=0, *.ln_?.*=0.05'")
+    .option('--lr-scale <patterns>', "what their learning rate is multiplied with, as 'embedding=0.1'")
 }
 
 /** The recipe as the flags change it; `saved` is the configuration of a run that goes on. */
@@ -42,6 +46,8 @@ export function recipeFromFlags(name: string, flags: RecipeFlags, saved?: Recipe
     override('data.tokenizer', flags.tokenizer, '--tokenizer'),
     override('schedule.steps', flags.steps, '--steps'),
     override('train.seed', flags.seed, '--seed'),
+    override('optimizer.decay', flags.decay, '--decay'),
+    override('optimizer.learningRateScale', flags.lrScale, '--lr-scale'),
   ]
   return resolveRecipe(name, {
     ...(saved === undefined ? {} : { config: saved }),

@@ -3,7 +3,7 @@ import { checkCorpusFits, type Corpus } from '../data/index.ts'
 import { findModel, type ModelConfig } from '../models/index.ts'
 import { adamw, buildLedger, type Ledger, type ParameterGroup, type Schedule } from '../optim/index.ts'
 import type { ParameterSpec } from '../nn/parameter.ts'
-import { RecipeError, recipeSchedule, type RecipeConfig } from '../recipes/index.ts'
+import { recipeDecayRun, RecipeError, recipeSchedule, type RecipeConfig } from '../recipes/index.ts'
 import type { DecayCount } from './events.ts'
 import type { ModelSetup, StepSetup } from './step.ts'
 
@@ -28,11 +28,7 @@ export function modelSetup(config: RecipeConfig, vocab: number): ModelSetup {
 
 /** The decay of every parameter over the whole run. */
 export function recipeLedger(config: RecipeConfig, parameters: readonly ParameterSpec[]): Ledger {
-  return buildLedger(parameters, config.optimizer.policy, {
-    weightDecay: config.optimizer.weightDecay,
-    learningRates: recipeSchedule(config),
-    steps: config.schedule.steps,
-  })
+  return buildLedger(parameters, config.optimizer.policy, recipeDecayRun(config))
 }
 
 /** Throws DataError where the corpus does not fit the model. */
@@ -41,13 +37,14 @@ export function runSetup(config: RecipeConfig, corpus: Corpus): RunSetup {
   checkCorpusFits(corpus, { ...model.config, context: sequenceLengthOf(config) })
   const ledger = recipeLedger(config, model.parameters)
   const { learningRate, weightDecay, betas, eps } = config.optimizer
+  const groups = ledgerGroups(ledger, model.parameters, learningRate)
   const { batchSize, accumulation, clip } = config.train
   const sequenceLength = sequenceLengthOf(config)
   const { decayed, undecayed } = ledger.totals
   return {
     step: {
       ...model,
-      optimizer: adamw(ledgerGroups(ledger, model.parameters), { learningRate, weightDecay, betas, eps }),
+      optimizer: adamw(groups, { learningRate, weightDecay, betas, eps }),
       batchSize,
       sequenceLength,
       accumulation,
@@ -75,14 +72,24 @@ export function sequenceLengthOf({ train, model }: RecipeConfig): number {
   )
 }
 
-/** One group for each λ of the ledger, so that exactly what the ledger names decays. */
-export function ledgerGroups(ledger: Ledger, parameters: readonly ParameterSpec[]): ParameterGroup[] {
+/**
+ * One group for each λ and learning-rate multiplier of the ledger, so that exactly what the ledger names decays, as
+ * fast as it says. `learningRate` is the optimizer's, at the peak.
+ */
+export function ledgerGroups(
+  ledger: Ledger,
+  parameters: readonly ParameterSpec[],
+  learningRate: number,
+): ParameterGroup[] {
   const specs = new Map(parameters.map((parameter) => [parameter.name, parameter]))
-  const groups = new Map<number, ParameterSpec[]>()
-  for (const { name, weightDecay } of ledger.entries) {
+  const groups = new Map<string, { params: ParameterSpec[]; weightDecay: number; learningRate: number }>()
+  for (const { name, weightDecay, learningRateMultiplier } of ledger.entries) {
     const spec = specs.get(name)
     if (!spec) throw new Error(`The ledger names "${name}", which is no parameter of the model.`)
-    groups.set(weightDecay, [...(groups.get(weightDecay) ?? []), spec])
+    const key = `${weightDecay} ${learningRateMultiplier}`
+    const group = groups.get(key) ?? { params: [], weightDecay, learningRate: learningRate * learningRateMultiplier }
+    group.params.push(spec)
+    groups.set(key, group)
   }
-  return [...groups].map(([weightDecay, params]) => ({ params, weightDecay }))
+  return [...groups.values()]
 }
