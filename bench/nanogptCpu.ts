@@ -72,7 +72,16 @@ function prepare(backend: Backend, { batch, ...config }: Workload): { run: () =>
     ],
     { learningRate: 1e-3, betas: [0.9, 0.99] },
   )
-  const graph = traceTrain({ model, config, parameters, optimizer, batchSize: batch, sequenceLength: config.context, accumulation: 1, clip: 1 })
+  const graph = traceTrain({
+    model,
+    config,
+    parameters,
+    optimizer,
+    batchSize: batch,
+    sequenceLength: config.context,
+    accumulation: 1,
+    clip: 1,
+  })
   const executable = backend.compile(graph)
   for (const { name, shape } of parameters) {
     const weights = backend.buffer(name, 'f32', shape) as Float32Array

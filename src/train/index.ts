@@ -16,5 +16,6 @@ export {
 export { train } from './trainer.ts'
 export type { TrainOptions } from './options.ts'
 export { createSampler, openSampler, type OpenedSampler, type Sampler, type SampleOptions } from './sample.ts'
+export { inspectStep } from './inspection.ts'
 export { modelSetup, recipeLedger } from './setup.ts'
 export { restoreWeights } from './storage.ts'

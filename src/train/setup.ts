@@ -31,25 +31,25 @@ export function recipeLedger(config: RecipeConfig, parameters: readonly Paramete
   return buildLedger(parameters, config.optimizer.policy, recipeDecayRun(config))
 }
 
-/** Throws DataError where the corpus does not fit the model. */
-export function runSetup(config: RecipeConfig, corpus: Corpus): RunSetup {
-  const model = modelSetup(config, corpus.tokenizer.vocab)
-  checkCorpusFits(corpus, { ...model.config, context: sequenceLengthOf(config) })
+/** What a training step is made of, and the ledger that its groups follow. */
+export function stepSetup(config: RecipeConfig, vocab: number): { readonly step: StepSetup; readonly ledger: Ledger } {
+  const model = modelSetup(config, vocab)
   const ledger = recipeLedger(config, model.parameters)
   const { learningRate, weightDecay, betas, eps } = config.optimizer
   const groups = ledgerGroups(ledger, model.parameters, learningRate)
   const { batchSize, accumulation, clip } = config.train
+  const optimizer = adamw(groups, { learningRate, weightDecay, betas, eps })
   const sequenceLength = sequenceLengthOf(config)
+  return { step: { ...model, optimizer, batchSize, sequenceLength, accumulation, clip }, ledger }
+}
+
+/** Throws DataError where the corpus does not fit the model. */
+export function runSetup(config: RecipeConfig, corpus: Corpus): RunSetup {
+  const { step, ledger } = stepSetup(config, corpus.tokenizer.vocab)
+  checkCorpusFits(corpus, { ...step.config, context: step.sequenceLength })
   const { decayed, undecayed } = ledger.totals
   return {
-    step: {
-      ...model,
-      optimizer: adamw(groups, { learningRate, weightDecay, betas, eps }),
-      batchSize,
-      sequenceLength,
-      accumulation,
-      clip,
-    },
+    step,
     ledger,
     schedule: recipeSchedule(config),
     parameters: {
@@ -58,7 +58,7 @@ export function runSetup(config: RecipeConfig, corpus: Corpus): RunSetup {
       undecayed: undecayed.parameters,
     },
     tensors: { decayed: decayed.tensors, undecayed: undecayed.tensors },
-    tokensPerStep: batchSize * accumulation * sequenceLength,
+    tokensPerStep: step.batchSize * step.accumulation * step.sequenceLength,
   }
 }
 

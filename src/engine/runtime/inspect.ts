@@ -6,6 +6,7 @@ import type { Launch, Program } from '../plan/program.ts'
 import type { Graph } from '../trace/trace.ts'
 import type { Backend, LaunchTime } from './backend.ts'
 import { CompiledBackend } from './compiled.ts'
+import { BackendError } from './create.ts'
 
 export const inspections = ['graph', 'passes', 'plan', 'kernels', 'code', 'times'] as const
 export type Inspection = (typeof inspections)[number]
@@ -17,7 +18,10 @@ export type Inspection = (typeof inspections)[number]
 export function inspect(backend: Backend, graph: Graph, what: Inspection): string {
   if (what === 'graph') return printGraph(graph)
   if (!(backend instanceof CompiledBackend)) {
-    throw new Error(`The ${backend.name} backend does not compile, so it has no ${what}; choose native or wasm.`)
+    throw new BackendError(
+      `The ${backend.name} backend does not compile, so it has no ${what}.`,
+      'Choose --backend native or --backend wasm.',
+    )
   }
   if (what === 'passes') return passesOf(backend, graph)
   const executable = backend.compile(graph)
@@ -25,6 +29,7 @@ export function inspect(backend: Backend, graph: Graph, what: Inspection): strin
   if (what === 'plan') return launchesOf(program)
   if (what === 'kernels') return program.kernels.map((kernel) => printKernel(kernel)).join('\n\n')
   if (what === 'code') return program.kernels.map((_, k) => executable.listing(k)).join('\n\n')
+  executable.run() // the first run pays for touching its memory
   return timesOf(executable.profile())
 }
 
