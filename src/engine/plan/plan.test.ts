@@ -1,9 +1,11 @@
 /** Every op's samples, planned and run by the kernel interpreter on 4, 8 and 16 lanes, against the plain meaning. */
 import { describe, expect, test } from 'vitest'
+import { verifyKernel } from '../kernel/verify.ts'
 import { CompiledBackend } from '../runtime/compiled.ts'
 import { conformanceCases, runCase } from '../runtime/interpreter/conformance.ts'
 import { createInterpreterBackend } from '../runtime/interpreter/interpreter.ts'
 import { createInterpretedMachine } from '../runtime/kernelInterpreter.ts'
+import { planProgram } from './passes.ts'
 
 const targets = [
   { lanes: 4, vectorRegisters: 16 },
@@ -16,6 +18,7 @@ describe.each(targets)('planned for $lanes lanes', (target) => {
     for (const graph of [forward, ...(backward ? [backward] : [])]) {
       test(`${name} ${graph === forward ? 'forward' : 'gradient'}`, () => {
         const backend = new CompiledBackend(createInterpretedMachine({ ...target, threads: 2 }))
+        for (const kernel of planProgram(graph, target).kernels) verifyKernel(kernel)
         const actual = runCase(backend, graph, values)
         for (const [output, expected] of runCase(createInterpreterBackend({ precision: 'f64' }), graph, values)) {
           const found = actual.get(output)!
