@@ -51,7 +51,18 @@ export type Lowering =
   /** A hand-scheduled kernel form of `plan/forms/`. */
   | { readonly kind: 'form'; readonly form: FormName }
 
-export type FormName = 'matmul' | 'gather' | 'scatterAdd' | 'concat' | 'pad' | 'attention' | 'attentionGradient'
+export type FormName =
+  | 'matmul'
+  | 'gather'
+  | 'scatterAdd'
+  | 'concat'
+  | 'pad'
+  | 'attention'
+  | 'attentionGradient'
+  | 'groupBy'
+  | 'groupRows'
+  | 'groupedMatmul'
+  | 'groupedOuter'
 
 export interface GradientContext {
   readonly inputs: readonly Tensor[]
@@ -78,12 +89,13 @@ export type GradientRule =
   | ((context: GradientContext) => readonly (Tensor | PartialGradient | undefined)[])
   | { readonly none: string }
 
-/** Inputs for generated tests. Floats are uniform in [low, high); i32 are integers in [low, high). */
+/** Inputs for generated tests. Floats are uniform in [low, high); i32 are integers in [low, high); or the values themselves. */
 export interface SampleInput {
   readonly shape: Shape
   readonly dtype?: 'f32' | 'i32'
   readonly low?: number
   readonly high?: number
+  readonly values?: readonly number[]
 }
 export interface Sample {
   readonly inputs: readonly SampleInput[]

@@ -5,6 +5,8 @@ import { equalRow, greaterEqualRow, greaterRow, lessEqualRow, lessRow, notEqualR
 import * as arithmetic from './elementwise.ts'
 import * as math from './elementwiseMath.ts'
 import { gatherRow, scatterAddRow } from './embedding.ts'
+import { groupedMatmulRow, groupedOuterRow } from './grouped.ts'
+import { groupByRow, groupRowsRow } from './grouping.ts'
 import { concatRow, padRow } from './join.ts'
 import { constantRow, inputRow, stateRow } from './leaf.ts'
 import { crossEntropyRow } from './loss.ts'
@@ -14,6 +16,7 @@ import { layerNormRow, logSoftmaxRow, rmsNormRow, softmaxRow } from './normalize
 import { randomUniformRow } from './random.ts'
 import { maxRow, sumRow } from './reduce.ts'
 import type { OpRow } from './row.ts'
+import { topKIndicesRow } from './topK.ts'
 
 export const allRows: readonly OpRow[] = [
   // leaves
@@ -70,12 +73,18 @@ export const allRows: readonly OpRow[] = [
   matmulRow,
   gatherRow,
   scatterAddRow,
+  // rows by group
+  groupByRow,
+  groupRowsRow,
+  groupedMatmulRow,
+  groupedOuterRow,
   // compositions
   layerNormRow,
   rmsNormRow,
   softmaxRow,
   logSoftmaxRow,
   crossEntropyRow,
+  topKIndicesRow,
   // attention
   attentionRow,
   attentionGradientRow,

@@ -32,15 +32,18 @@ interface GatherShape {
   readonly count: number
   readonly width: number
   readonly rowStride: number
+  /** Ids that name one row: id i is of row floor(i / perRow). 1 unless told. */
+  readonly perRow?: number
 }
 
 /** Arguments: table, ids, result. Unit: a block of rows. */
-function gatherKernel({ count, width, rowStride }: GatherShape, target: KernelTarget): FusedKernel {
+export function gatherKernel({ count, width, rowStride, perRow = 1 }: GatherShape, target: KernelTarget): FusedKernel {
   const b = new KernelBuilder('gather', target)
   const [table, ids, result] = [b.pointer(), b.pointer(), b.pointer()]
   const perUnit = Math.max(1, Math.ceil(unitElements / width))
   b.for(b.intMul(b.unitBegin, perUnit), b.intMin(b.intMul(b.unitEnd, perUnit), count), 1, (row) => {
-    const from = rowOf(b, table, b.loadInt(b.at(ids, 0, row, floatBytes)), rowStride)
+    const id = b.loadInt(b.at(ids, 0, row, floatBytes))
+    const from = rowOf(b, table, perRow === 1 ? id : b.op('intDivImmediate', [id], perRow), rowStride)
     const to = rowOf(b, result, row, width)
     columns(b, { from: 0, to: width, size: width }, b.lanes, 2, ({ index, offset, lanes }) => {
       b.store(b.load(b.at(from, offset * floatBytes, index), lanes), b.at(to, offset * floatBytes, index), lanes)

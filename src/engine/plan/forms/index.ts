@@ -4,6 +4,8 @@ import type { Form } from '../launchSpec.ts'
 import { attentionForm } from './attention.ts'
 import { attentionGradientForm } from './attentionGradient.ts'
 import { gatherForm, scatterAddForm } from './embedding.ts'
+import { groupedMatmulForm, groupedOuterForm } from './grouped.ts'
+import { groupByForm, groupRowsForm } from './grouping.ts'
 import { concatForm, padForm } from './join.ts'
 import { matmulForm } from './matmulForm.ts'
 
@@ -15,6 +17,10 @@ const forms: { readonly [N in FormName]: Form } = {
   pad: padForm,
   attention: attentionForm,
   attentionGradient: attentionGradientForm,
+  groupBy: groupByForm,
+  groupRows: groupRowsForm,
+  groupedMatmul: groupedMatmulForm,
+  groupedOuter: groupedOuterForm,
 }
 
 export function formOf(name: FormName): Form {

@@ -103,14 +103,19 @@ export class MatmulPlan {
 
 /** Copies B into panels. Arguments: B, panels. Unit: one panel of one batch entry. */
 export function packKernel(plan: MatmulPlan): Kernel {
-  const { shape, target, panelWidth, panelBytes } = plan
-  const b = new KernelBuilder('pack', target)
-  const from = b.pointer()
-  const to = b.pointer()
+  const b = new KernelBuilder('pack', plan.target)
+  const [from, to] = [b.pointer(), b.pointer()]
+  b.for(b.unitBegin, b.unitEnd, 1, (unit) => packPanel(b, plan, from, to, unit))
+  return b.finish()
+}
+
+/** Copies one panel of one batch entry: number `unit` of all, from B at `from` to the panels at `to`. */
+export function packPanel(b: KernelBuilder, plan: MatmulPlan, from: Value, to: Value, unit: Value): void {
+  const { shape, panelWidth, panelBytes } = plan
   const panels = plan.blocking.columnPanels
-  const panel = (unit: Value, last: boolean): void => {
-    const batch = b.op('intDivImmediate', [unit], panels)
-    const column = b.op('intModImmediate', [unit], panels)
+  const batch = b.op('intDivImmediate', [unit], panels)
+  const column = b.op('intModImmediate', [unit], panels)
+  const panel = (last: boolean): void => {
     const source = b.intAdd(
       b.intAdd(from, b.intMul(batch, shape.bBatch * floatBytes)),
       b.intMul(column, panelWidth * shape.bColumn * floatBytes),
@@ -120,16 +125,11 @@ export function packKernel(plan: MatmulPlan): Kernel {
     if (shape.bColumn === 1) copyRows(b, plan, tile, source, target)
     else copyElements(b, plan, tile, source, target)
   }
-  const lastIsShort = shape.n % panelWidth > 0
-  b.for(b.unitBegin, b.unitEnd, 1, (unit) => {
-    if (!lastIsShort) return panel(unit, false)
-    // Exactly one of the two loops runs, once.
-    const column = b.op('intModImmediate', [unit], panels)
-    const isLast = b.op('intDivImmediate', [b.intAdd(column, 1)], panels)
-    b.for(isLast, 1, 1, () => panel(unit, false))
-    b.for(0, isLast, 1, () => panel(unit, true))
-  })
-  return b.finish()
+  if (shape.n % panelWidth === 0) return panel(false)
+  // Exactly one of the two loops runs, once.
+  const isLast = b.op('intDivImmediate', [b.intAdd(column, 1)], panels)
+  b.for(isLast, 1, 1, () => panel(false))
+  b.for(0, isLast, 1, () => panel(true))
 }
 
 function copyRows(b: KernelBuilder, plan: MatmulPlan, tile: TileShape, source: Value, target: Value): void {

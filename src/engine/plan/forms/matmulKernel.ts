@@ -33,13 +33,21 @@ interface DepthBlock {
   readonly adds: boolean
 }
 
-class MatmulEmitter {
+/** Steps [begin, end) of k, known when the kernel runs, that sum into a C of their own; none at all leave zeros there. */
+export interface StepRange {
+  readonly begin: Value
+  readonly end: Value
+  readonly c: Value
+}
+
+export class MatmulEmitter {
   readonly #b: KernelBuilder
   readonly #plan: MatmulPlan
   readonly #a: Value
   readonly #right: Value
   readonly #c: Value
 
+  /** Takes the next three arguments: A, B (or its panels), C. */
   constructor(b: KernelBuilder, plan: MatmulPlan) {
     this.#b = b
     this.#plan = plan
@@ -48,23 +56,29 @@ class MatmulEmitter {
     this.#c = b.pointer()
   }
 
+  /** Where the result number `index` of several begins. */
+  output(index: Value): Value {
+    const { m, n } = this.#plan.shape
+    return this.#b.intAdd(this.#c, this.#b.intMul(index, m * n * floatBytes))
+  }
+
   /** Row panels are the units; a block of them stays in cache while every panel of B passes. */
-  byRows(): void {
+  byRows(range?: StepRange): void {
     const b = this.#b
     const { blocking, rowBlock } = this.#plan
     b.for(b.unitBegin, b.unitEnd, rowBlock, (from) => {
       const to = b.intMin(b.intAdd(from, rowBlock), b.unitEnd)
-      this.#block(from, to, 0, blocking.columnPanels)
+      this.#block(from, to, 0, blocking.columnPanels, range)
     })
   }
 
   /** Column panels are the units; each thread walks all rows, a block at a time. */
-  byColumns(): void {
+  byColumns(range?: StepRange): void {
     const b = this.#b
     const { blocking, rowBlock } = this.#plan
     b.for(0, blocking.rowPanels, rowBlock, (from) => {
       const to = b.intMin(b.intAdd(from, rowBlock), blocking.rowPanels)
-      this.#block(from, to, b.unitBegin, b.unitEnd)
+      this.#block(from, to, b.unitBegin, b.unitEnd, range)
     })
   }
 
@@ -86,20 +100,23 @@ class MatmulEmitter {
     })
   }
 
-  /** All of k for row panels [from, to) and column panels [columnFrom, columnTo). */
-  #block(from: Value, to: Value, columnFrom: Bound, columnTo: Bound): void {
+  /** All of k, or a range of it, for row panels [from, to) and column panels [columnFrom, columnTo). */
+  #block(from: Value, to: Value, columnFrom: Bound, columnTo: Bound, range?: StepRange): void {
     const b = this.#b
     const { shape, depthBlocks, depth } = this.#plan
     const pass = (block: DepthBlock): void => {
       const rows = this.#rowBlock(from, to, block)
       this.#columns(columnFrom, columnTo, (column, last) => {
-        this.#rows(rows, block, column, last, this.#right, this.#c)
+        this.#rows(rows, block, column, last, this.#right, range?.c ?? this.#c)
       })
     }
-    if (depthBlocks === 1) return pass({ start: undefined, depth: shape.k, adds: false })
-    pass({ start: undefined, depth, adds: false })
-    b.for(depth, shape.k, depth, (start) => {
-      pass({ start, depth: b.intMin(b.op('intSub', [b.int(shape.k), start]), depth), adds: true })
+    if (depthBlocks === 1 && !range) return pass({ start: undefined, depth: shape.k, adds: false })
+    const depthFrom = (start: Value): Value => b.intMin(b.op('intSub', [range?.end ?? b.int(shape.k), start]), depth)
+    if (range) pass({ start: range.begin, depth: depthFrom(range.begin), adds: false })
+    else pass({ start: undefined, depth, adds: false })
+    if (depthBlocks === 1) return
+    b.for(range ? b.intAdd(range.begin, depth) : depth, range?.end ?? shape.k, depth, (start) => {
+      pass({ start, depth: depthFrom(start), adds: true })
     })
   }
 

@@ -62,7 +62,10 @@ function makeCase(row: OpRow, sample: Sample, name: string): ConformanceCase {
       Array.from({ length: sizeOf(shape) }, () => number(dtype, low, high)),
     )
   }
-  sample.inputs.forEach(({ shape, dtype, low, high }, k) => fill(`${name}.in${k}`, shape, dtype, low, high))
+  sample.inputs.forEach(({ shape, dtype, low, high, values: given }, k) => {
+    if (given) values.set(`${name}.in${k}`, [...given])
+    else fill(`${name}.in${k}`, shape, dtype, low, high)
+  })
   const forward = traceCase(row, sample, name, 'forward')
   fill(`${name}.projection`, forward.outputs.get('result')!.shape)
   const backward = forward.outputs.has('loss') ? traceCase(row, sample, name, 'backward') : undefined
