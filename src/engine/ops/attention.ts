@@ -17,6 +17,8 @@ export interface AttentionOptions {
   readonly causal: true
   /** Position t sees only the last `window` positions, itself included; all earlier ones unless told. */
   readonly window?: number
+  /** Scores s become softCap · tanh(s / softCap), so that none exceeds it; unchanged unless told. */
+  readonly softCap?: number
   /** Drops entries of softmax(scale q kᵀ), as GPT-2 does in training; none unless told. */
   readonly dropout?: AttentionDropout | undefined
 }
@@ -49,12 +51,15 @@ function checkInputs(op: string, inputs: readonly TensorType[], floats: number, 
 }
 
 function checkAttention(op: string, q: TensorType, k: TensorType, v: TensorType, attributes: Attributes): void {
-  const { scale, causal, window } = attributes
+  const { scale, causal, window, softCap } = attributes
   if (causal !== true || typeof scale !== 'number') {
     throw new ShapeError(`${op}: expected { scale: number, causal: true }, got ${JSON.stringify(attributes)}`)
   }
   if (window !== undefined && !(Number.isInteger(window) && Number(window) >= 1)) {
     throw new ShapeError(`${op}: the window is ${String(window)}; it must be a whole number from 1`)
+  }
+  if (softCap !== undefined && !(Number.isFinite(softCap) && Number(softCap) > 0)) {
+    throw new ShapeError(`${op}: the soft cap is ${String(softCap)}; it must be a finite number above 0`)
   }
   const [b, t, heads, d] = q.shape
   const groups = k.shape[2] ?? 0
@@ -79,6 +84,7 @@ class AttentionShape {
   readonly width: number
   readonly scale: number
   readonly window: number
+  readonly softCap: number | undefined
   readonly #rate: number
   readonly #kept: (position: number) => boolean
 
@@ -88,6 +94,7 @@ class AttentionShape {
     this.groups = k.shape[2]!
     this.scale = attributes['scale'] as number
     this.window = (attributes['window'] as number | undefined) ?? this.time
+    this.softCap = attributes['softCap'] as number | undefined
     const { dropoutRate = 0, stream = 0 } = attributes as { dropoutRate?: number; stream?: number }
     const [key0, key1] = key.map(({ data }) => data[0]!)
     this.#rate = dropoutRate
@@ -98,6 +105,14 @@ class AttentionShape {
   dropout(batch: number, t: number, head: number, u: number): number {
     const position = ((batch * this.heads + head) * this.time + t) * this.time + u
     return this.#kept(position) ? 1 / (1 - this.#rate) : 0
+  }
+
+  /** The score of scale q·k, and its derivative by that product. */
+  score(product: number): number {
+    return this.softCap === undefined ? product : this.softCap * Math.tanh(product / this.softCap)
+  }
+  slope(product: number): number {
+    return this.softCap === undefined ? 1 : 1 - Math.tanh(product / this.softCap) ** 2
   }
 
   /** The first position that position t sees. */
@@ -126,12 +141,12 @@ function dot(a: NdArray, aAt: number, b: NdArray, bAt: number, width: number): n
   return sum
 }
 
-/** softmax(scale q·k) over the positions that query (batch, t, head) sees; entry j is position first(t) + j. */
+/** softmax of the scores over the positions that query (batch, t, head) sees; entry j is position first(t) + j. */
 function attentionWeights(s: AttentionShape, q: NdArray, k: NdArray, batch: number, t: number, head: number): number[] {
   const from = s.row(batch, t, head, s.heads)
   const scores: number[] = []
   for (let u = s.first(t); u <= t; u++) {
-    scores.push(s.scale * dot(q, from, k, s.row(batch, u, s.group(head), s.groups), s.width))
+    scores.push(s.score(s.scale * dot(q, from, k, s.row(batch, u, s.group(head), s.groups), s.width)))
   }
   const highest = scores.reduce((a, b) => Math.max(a, b))
   const powers = scores.map((score) => Math.exp(score - highest))
@@ -159,6 +174,8 @@ const samples: readonly Sample[] = [
   { inputs: [query, query, query], attributes: { scale: 0.5, causal: true } },
   { inputs: [grouped, group, group], attributes: { scale: 0.7, causal: true, window: 4 } },
   { inputs: [one, one, one], attributes: { scale: 1, causal: true } },
+  // scores around the cap
+  { inputs: [grouped, group, group], attributes: { scale: 3, causal: true, softCap: 1.5 } },
 ]
 const droppedSamples: readonly Sample[] = [
   { inputs: [query, query, query], attributes: { scale: 0.5, causal: true, dropoutRate: 0.4, stream: 0 } },
@@ -169,11 +186,11 @@ const droppedSamples: readonly Sample[] = [
 ]
 
 /**
- * P = softmax(scale q kᵀ); D = kept / (1 - rate); output = (P ∘ D) v. The entry of batch b, head h, query i and key j is
+ * P = softmax(S), S = scale q kᵀ, or softCap tanh(S / softCap) with a soft cap; D = kept / (1 - rate); output = (P ∘ D) v. The entry of batch b, head h, query i and key j is
  * kept where word (((b H + h) T + i) T + j) of the stream, as `randomUniform` draws it, is at least the rate.
  *
  * Inputs: q, k, v, and key0, key1 where the attributes have a dropoutRate. Attributes: scale, causal, window?,
- * dropoutRate?, stream?.
+ * softCap?, dropoutRate?, stream?.
  */
 export const attentionRow: OpRow = {
   name: 'attention',
@@ -241,7 +258,10 @@ export const attentionGradientRow: OpRow = {
   ],
 }
 
-/** P = softmax(S): dV = (P D)ᵀ dO; dP = D (dO Vᵀ); dS = P (dP - Σ P dP); dQ = scale dS K; dK = scale dSᵀ Q. */
+/**
+ * P = softmax(S): dV = (P D)ᵀ dO; dP = D (dO Vᵀ); dS = P (dP - Σ P dP); dQ = scale dS K; dK = scale dSᵀ Q. With a soft
+ * cap, dS is multiplied by the slope 1 - tanh².
+ */
 function evaluateGradient(inputs: readonly NdArray[], attributes: Attributes, output: NdArray): void {
   const [q, k, v, dOutput, ...key] = inputs as readonly [NdArray, NdArray, NdArray, NdArray, ...NdArray[]]
   const s = new AttentionShape(q, k, key, attributes)
@@ -257,7 +277,8 @@ function evaluateGradient(inputs: readonly NdArray[], attributes: Attributes, ou
     const mean = weights.reduce((sum, weight, j) => sum + weight * dWeights[j]!, 0)
     const dqAt = s.row(batch, t, head, packedHeads)
     weights.forEach((weight, j) => {
-      const dScore = s.scale * weight * (dWeights[j]! - mean)
+      const slope = s.slope(s.scale * dot(q, qAt, k, rows[j]!, s.width))
+      const dScore = s.scale * slope * weight * (dWeights[j]! - mean)
       const dkAt = s.row(batch, s.first(t) + j, s.heads + group, packedHeads)
       const dvAt = dkAt + s.groups * s.width
       for (let d = 0; d < s.width; d++) {
@@ -275,8 +296,13 @@ function evaluateGradient(inputs: readonly NdArray[], attributes: Attributes, ou
  * rate 0 is none. Throws a `RangeError` for a rate outside [0, 1) and a `ShapeError` where shapes do not fit.
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
-  const { scale, causal, window, dropout } = options
-  const attributes = window === undefined ? { scale, causal } : { scale, causal, window }
+  const { scale, causal, window, softCap, dropout } = options
+  const attributes = {
+    scale,
+    causal,
+    ...(window === undefined ? {} : { window }),
+    ...(softCap === undefined ? {} : { softCap }),
+  }
   if (dropout === undefined) return createTensor(attentionRow, [q, k, v], attributes)
   const { rate: dropoutRate, key0, key1, stream } = dropout
   checkRate('attention', dropoutRate)

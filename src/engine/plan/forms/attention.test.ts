@@ -18,6 +18,18 @@ const cases = [
   { name: 'remainders everywhere', batch: 1, time: 47, heads: 3, keyHeads: 3, headDim: 19 },
   { name: 'shared key heads', batch: 2, time: 29, heads: 6, keyHeads: 2, headDim: 8 },
   { name: 'window', batch: 1, time: 40, heads: 2, keyHeads: 1, headDim: 16, window: 7 },
+  { name: 'soft cap', batch: 1, time: 47, heads: 4, keyHeads: 2, headDim: 19, softCap: 1.3 },
+  {
+    name: 'soft cap, window, dropout',
+    batch: 1,
+    time: 40,
+    heads: 2,
+    keyHeads: 1,
+    headDim: 8,
+    window: 7,
+    softCap: 0.8,
+    rate: 0.3,
+  },
   { name: 'dropout, whole panels', batch: 2, time: 32, heads: 2, keyHeads: 2, headDim: 16, rate: 0.1 },
   { name: 'dropout, remainders', batch: 2, time: 29, heads: 4, keyHeads: 2, headDim: 7, rate: 0.5 },
   { name: 'dropout, window', batch: 1, time: 40, heads: 2, keyHeads: 1, headDim: 8, window: 7, rate: 0.3 },
@@ -31,7 +43,7 @@ type Case = (typeof cases)[number]
 type Results = ReadonlyMap<string, readonly number[]>
 
 /** q, k and v are slices of one packed tensor, as a model has them; the loss weighs every output differently. */
-function graphOf({ batch, time, heads, keyHeads, headDim, window, rate }: Case): Graph {
+function graphOf({ batch, time, heads, keyHeads, headDim, window, softCap, rate }: Case): Graph {
   return trace('attend', (t) => {
     const dropout = rate && { rate, key0: t.input('seed', 'i32', []), key1: t.input('step', 'i32', []), stream: 5 }
     const width = (heads + 2 * keyHeads) * headDim
@@ -41,7 +53,7 @@ function graphOf({ batch, time, heads, keyHeads, headDim, window, rate }: Case):
       slice(split, 2, 0, heads),
       slice(split, 2, heads, heads + keyHeads),
       slice(split, 2, heads + keyHeads, heads + 2 * keyHeads),
-      { scale: 0.7, causal: true, ...(window && { window }), ...(dropout && { dropout }) },
+      { scale: 0.7, causal: true, ...(window && { window }), ...(softCap && { softCap }), ...(dropout && { dropout }) },
     )
     const loss = sum(mul(out, t.state('weights', out.shape)))
     return { outputs: { out, d: mul(gradient(loss, [packed])[0]!, 1.5) } }

@@ -28,8 +28,15 @@ export const attentionForm: Form = {
   },
 }
 
+interface AttentionAttributes {
+  readonly scale: number
+  readonly window?: number
+  readonly softCap?: number
+  readonly dropoutRate?: number
+}
+
 export function attentionShape(node: PlanNode, q: Layout, k: Layout, v: Layout, out: Layout): AttentionShape {
-  const { scale, window, dropoutRate } = node.attributes as { scale: number; window?: number; dropoutRate?: number }
+  const { scale, window, softCap, dropoutRate } = node.attributes as unknown as AttentionAttributes
   const [batch, time, heads, headDim] = q.shape as readonly [number, number, number, number]
   return {
     batch,
@@ -39,6 +46,7 @@ export function attentionShape(node: PlanNode, q: Layout, k: Layout, v: Layout, 
     headDim,
     scale,
     ...(window !== undefined && window < time ? { window } : {}),
+    ...(softCap === undefined ? {} : { softCap }),
     ...(dropoutRate === undefined ? {} : { dropoutRate }),
     q: headStrides(q),
     k: headStrides(k),
@@ -72,7 +80,7 @@ function attentionKernel(shape: AttentionShape, target: KernelTarget): FusedKern
     tiles.transpose(tiles.head(ks, shape.k, batch, keyHead), shape.k, keys)
     tiles.panels((first, rows, seen) => {
       const qRows = b.intAdd(q, b.intMul(first, shape.q.time * floatBytes))
-      tiles.scores(rows, seen, qRows, shape.q, keys, scores, shape.scale)
+      tiles.scores(rows, seen, qRows, shape.q, keys, scores)
       for (let i = 0; i < rows; i++) {
         const row = tiles.scoreRow(scores, i)
         const position = b.intAdd(first, i)

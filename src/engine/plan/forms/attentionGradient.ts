@@ -4,7 +4,7 @@
  *   P = softmax(scale q kᵀ)   dP = dOut vᵀ   dS = P ∘ (dP - Σ_j P dP) * scale
  *   dq = dS k   dk = dSᵀ q   dv = Pᵀ dOut
  *
- * With dropout, D being 0 or 1 / (1 - rate): dP = D ∘ (dOut vᵀ) and dv = (P ∘ D)ᵀ dOut, D drawn again.
+ * With a soft cap, dS is multiplied by its slope, which is kept beside the scores. With dropout, D being 0 or 1 / (1 - rate): dP = D ∘ (dOut vᵀ) and dv = (P ∘ D)ᵀ dOut, D drawn again.
  *
  * A unit is one key head of one batch entry with all query heads that share it, so that only one unit adds to dk and dv.
  */
@@ -94,6 +94,8 @@ class GradientEmitter {
   readonly #values: Value
   readonly #p: Value
   readonly #ds: Value
+  /** Where the slopes of the soft cap lie, if there is one. */
+  readonly #slopes: Value | undefined
 
   constructor(tiles: AttentionTiles, packed: HeadStrides, dropout: DropoutMask | undefined) {
     this.#tiles = tiles
@@ -103,6 +105,7 @@ class GradientEmitter {
     this.#values = tiles.reserveTransposed()
     this.#p = tiles.reserveScores()
     this.#ds = tiles.reserveScores()
+    this.#slopes = tiles.shape.softCap === undefined ? undefined : tiles.reserveScores()
   }
 
   /** Transposes keys and values, and clears the sums. */
@@ -128,8 +131,8 @@ class GradientEmitter {
     tiles.panels((first, rows, seen) => {
       const qRows = rowsAt(q, shape.q, first)
       const dOutRows = rowsAt(dOut, shape.out, first)
-      tiles.scores(rows, seen, qRows, shape.q, this.#keys, this.#p, shape.scale)
-      tiles.scores(rows, seen, dOutRows, shape.out, this.#values, this.#ds, 1)
+      tiles.scores(rows, seen, qRows, shape.q, this.#keys, this.#p, this.#slopes)
+      tiles.products(rows, seen, dOutRows, shape.out, this.#values, (sum, at) => b.store(sum, at(this.#ds)))
       for (let i = 0; i < rows; i++) {
         const position = b.intAdd(first, i)
         this.#rowGradient(i, position, seen, kept(position))
@@ -164,10 +167,12 @@ class GradientEmitter {
       b.assign(dot, b.add(dot, b.select(mask, product, b.constant(0))))
     })
     const total = b.op('reduceAdd', [dot])
+    const slopes = this.#slopes && tiles.scoreRow(this.#slopes, i)
     tiles.seen(position, keys, (j, mask) => {
       const centred = b.sub(b.load(b.at(ds, 0, j, floatBytes)), total)
       const normal = kept ? this.#undropped(b.at(p, 0, j, floatBytes)) : b.load(b.at(p, 0, j, floatBytes))
-      const scaled = b.mul(b.mul(normal, centred), b.constant(shape.scale))
+      const dScore = b.mul(b.mul(normal, centred), b.constant(shape.scale))
+      const scaled = slopes ? b.mul(dScore, b.load(b.at(slopes, 0, j, floatBytes))) : dScore
       b.store(b.select(mask, scaled, b.constant(0)), b.at(ds, 0, j, floatBytes))
     })
   }

@@ -3,8 +3,8 @@
  * the T x T matrix. Scores beyond a row's own position are exact zeros after the softmax, so the products need no mask.
  */
 import { KernelBuilder, type KernelTarget } from '../../kernel/builder.ts'
-import { exp } from '../../kernel/math.ts'
-import type { Value } from '../../kernel/kernel.ts'
+import { exp, tanh } from '../../kernel/math.ts'
+import type { Address, Value } from '../../kernel/kernel.ts'
 import { lanesOf, matmulTile, type TileOperand, type TileShape } from './matmulTile.ts'
 
 export const floatBytes = 4
@@ -25,6 +25,8 @@ export interface AttentionShape {
   readonly scale: number
   /** A query sees at most this many keys, itself included; undefined for all before it. */
   readonly window?: number
+  /** Scores s become softCap tanh(s / softCap); undefined for s itself. */
+  readonly softCap?: number
   /** Share of the probabilities that is dropped; undefined for none. */
   readonly dropoutRate?: number
   readonly q: HeadStrides
@@ -97,7 +99,10 @@ export class AttentionTiles {
     })
   }
 
-  /** scores[i, j] = factor * rows[i] · columns[j] for all keys j < keys, rounded up to whole panels. */
+  /**
+   * scores[i, j] = scale * rows[i] · columns[j] for all keys j < keys, rounded up to whole panels; capped where the shape
+   * says so, and then `slopes`, if given, gets the derivative of the cap.
+   */
   scores(
     rowCount: number,
     keys: Value,
@@ -105,14 +110,33 @@ export class AttentionTiles {
     leftStrides: HeadStrides,
     columns: Value,
     scores: Value,
-    factor: number,
+    slopes?: Value,
+  ): void {
+    const { b } = this
+    const { scale, softCap } = this.shape
+    this.products(rowCount, keys, left, leftStrides, columns, (sum, byte) => {
+      const score = scale === 1 ? sum : b.mul(sum, b.constant(scale))
+      if (softCap === undefined) return b.store(score, byte(scores))
+      const bounded = tanh(b, b.mul(score, b.constant(1 / softCap)))
+      b.store(b.mul(bounded, b.constant(softCap)), byte(scores))
+      if (slopes) b.store(b.sub(b.constant(1), b.mul(bounded, bounded)), byte(slopes))
+    })
+  }
+
+  /** rows[i] · columns[j] for all keys j < keys, rounded up to whole panels; `at` is its address in a set of scores. */
+  products(
+    rowCount: number,
+    keys: Value,
+    left: Value,
+    leftStrides: HeadStrides,
+    columns: Value,
+    done: (sum: Value, at: (scores: Value) => Address) => void,
   ): void {
     const { b, keyPanel } = this
     const { headDim } = this.shape
-    const scale = b.constant(factor)
     const panels = b.op('intDivImmediate', [b.intAdd(keys, keyPanel - 1)], keyPanel)
     b.for(0, panels, 1, (panel) => {
-      const to = b.intAdd(scores, b.intMul(panel, keyPanel * floatBytes))
+      const to = b.intMul(panel, keyPanel * floatBytes)
       matmulTile(
         b,
         { rows: rowCount, vectors: this.vectors, lastLanes: b.lanes },
@@ -124,8 +148,8 @@ export class AttentionTiles {
         },
         headDim,
         (i, v, sum) => {
-          const at = (i * this.scoreStride + v * b.lanes) * floatBytes
-          b.store(factor === 1 ? sum : b.mul(sum, scale), b.at(to, at))
+          const offset = (i * this.scoreStride + v * b.lanes) * floatBytes
+          done(sum, (scores) => b.at(scores, offset, to, 1))
         },
       )
     })
