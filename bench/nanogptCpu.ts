@@ -21,8 +21,28 @@ interface Workload extends ModelConfig {
 }
 
 const workloads: Record<string, Workload> = {
-  'nanogpt-cpu': { layers: 4, heads: 4, width: 128, context: 64, vocab: 65, bias: false, dropout: 0, batch: 12 },
-  'gpt2-124m': { layers: 12, heads: 12, width: 768, context: 64, vocab: 50257, bias: true, dropout: 0, batch: 4 },
+  'nanogpt-cpu': {
+    layers: 4,
+    heads: 4,
+    width: 128,
+    context: 64,
+    vocab: 65,
+    bias: false,
+    dropout: 0,
+    stochasticDepth: 0,
+    batch: 12,
+  },
+  'gpt2-124m': {
+    layers: 12,
+    heads: 12,
+    width: 768,
+    context: 64,
+    vocab: 50257,
+    bias: true,
+    dropout: 0,
+    stochasticDepth: 0,
+    batch: 4,
+  },
 }
 
 /** Runs some steps and returns their times in milliseconds. */

@@ -7,6 +7,7 @@ const STEP: StepEvent = {
   kind: 'step',
   step: 1,
   steps: 100,
+  auxiliaryLosses: {},
   loss: 2,
   learningRate: 1e-3,
   gradientNorm: 1,

@@ -7,6 +7,7 @@ const EVENT: StepEvent = {
   kind: 'step',
   step: 812,
   steps: 2000,
+  auxiliaryLosses: {},
   loss: 1.8234,
   learningRate: 9.1e-4,
   gradientNorm: 0.512,

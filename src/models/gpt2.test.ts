@@ -1,14 +1,24 @@
 import { describe, expect, test } from 'vitest'
 import { parameterShapes } from '../../reference/gpt.ts'
 import { printGraph, trace } from '../engine/index.ts'
-import { traceDropout } from '../nn/dropout.ts'
 import { totalParameters } from '../nn/parameter.ts'
+import { evaluationPass, trainingPass } from '../nn/pass.ts'
 import { traceParameters } from '../nn/traced.ts'
 import { buildLedger } from '../optim/index.ts'
 import { resolveRecipe } from '../recipes/index.ts'
-import { findModel, gpt2, type ModelConfig } from './index.ts'
+import { findModel, gpt2, logitsOf, type ConfigOf } from './index.ts'
 
-const tiny: ModelConfig = { layers: 2, heads: 2, width: 8, context: 6, vocab: 11, bias: true, dropout: 0 }
+type Config = ConfigOf<'bias'>
+const tiny: Config = {
+  layers: 2,
+  heads: 2,
+  width: 8,
+  context: 6,
+  vocab: 11,
+  bias: true,
+  dropout: 0,
+  stochasticDepth: 0,
+}
 
 describe('declareParameters', () => {
   test.each([true, false])('names and shapes are the plain twin’s (bias %j)', (bias) => {
@@ -59,11 +69,12 @@ describe('declareParameters', () => {
   })
 })
 
-function traced(config: ModelConfig, time = config.context) {
+function traced(config: Config, time = config.context) {
   return trace('logits', (context) => {
     const parameters = traceParameters(context, gpt2.declareParameters(config))
     const ids = context.input('ids', 'i32', [3, time])
-    return { outputs: { logits: gpt2.logits(parameters, config, ids, traceDropout(context, config.dropout)) } }
+    const x = gpt2.hidden(parameters, config, ids, trainingPass(context, config))
+    return { outputs: { logits: logitsOf(x, gpt2.outputLayer(parameters, config)) } }
   })
 }
 
@@ -91,11 +102,11 @@ function traceWithout(name: string) {
   const declared = gpt2.declareParameters(tiny).filter((parameter) => parameter.name !== name)
   return trace('logits', (context) => {
     const ids = context.input('ids', 'i32', [1, 6])
-    return { outputs: { logits: gpt2.logits(traceParameters(context, declared), tiny, ids) } }
+    return { outputs: { x: gpt2.hidden(traceParameters(context, declared), tiny, ids, evaluationPass()) } }
   })
 }
 
 test('architectures are found by name', () => {
   expect(findModel('gpt2')).toBe(gpt2)
-  expect(() => findModel('gpt5')).toThrow('Unknown architecture "gpt5". The architectures are: gpt2.')
+  expect(() => findModel('gpt5')).toThrow('Unknown architecture "gpt5". The architectures are: gpt2, llama.')
 })

@@ -7,21 +7,21 @@
  *
  * Letters in the shape comments: B sequences of T tokens, N = B·T rows, C = width, V = vocabulary.
  */
-import { add, gather, matmul, reshape, scope, slice, transpose, type Tensor } from '../engine/index.ts'
-import { noDropout, type Dropout } from '../nn/dropout.ts'
-import { causalSelfAttention, embedding, mlp, norm } from '../nn/layers.ts'
+import { add, reshape, scope, type Tensor } from '../engine/index.ts'
+import { embedding, layerNormed, mlp } from '../nn/layers.ts'
+import { packedSelfAttention } from '../nn/selfAttention.ts'
 import { normal, ones, parameterList, zeros, type ParameterSpec } from '../nn/parameter.ts'
+import type { Pass } from '../nn/pass.ts'
 import type { TracedParameters } from '../nn/traced.ts'
-import type { Model, ModelConfig } from './model.ts'
+import { defineModel, type ConfigOf } from './model.ts'
 
 /** Standard deviation of the initial weights (openai/gpt-2 src/model.py). */
 const INITIAL_DEVIATION = 0.02
 
-/**
- * Every parameter with its role, under Hugging Face's names without their `transformer.` prefix. Linear weights are
- * [in, out]. The projections that add to the residual stream start smaller by 1/√(2·layers) (the paper's section 2.3).
- */
-export function declareParameters(config: ModelConfig): readonly ParameterSpec[] {
+type Config = ConfigOf<'bias'>
+
+/** The projections that add to the residual stream start smaller by 1/√(2·layers) (the paper's section 2.3). */
+function declareParameters(config: Config): readonly ParameterSpec[] {
   const { layers, width, context, vocab, bias } = config
   const list = parameterList()
   const declareNorm = (name: string): void => {
@@ -48,52 +48,39 @@ export function declareParameters(config: ModelConfig): readonly ParameterSpec[]
   return list.list()
 }
 
-/**
- * What the model knows of each token's surroundings, ready for the head: ids i32 [B, T] -> [N, C], T ≤ context.
- *
- * Dropout acts on the embeddings, the attention weights and both residual branches of each block, as in GPT-2.
- */
-function hidden(parameters: TracedParameters, config: ModelConfig, ids: Tensor, dropout: Dropout): Tensor {
+/** Dropout acts on the embeddings, the attention weights and both residual branches of each block, as in GPT-2. */
+export function hidden(
+  parameters: TracedParameters,
+  config: ConfigOf<never>,
+  ids: Tensor,
+  pass: Pass,
+  windowOf: (layer: number) => number | undefined = () => undefined,
+): Tensor {
   const [batch, time] = ids.shape as readonly [number, number]
-  const { layers, heads, width, context } = config
-  if (time > context) throw new RangeError(`The model has ${context} positions, but sequences of ${time} were given.`)
+  const { layers, heads, width } = config
   const tokens = embedding(parameters, 'wte', ids) // [B, T, C]
-  const positions = scope('wpe', () => slice(parameters.get('wpe.weight'), 0, 0, time)) // [T, C]
-  let x = scope('embed', () => dropout.drop(reshape(add(tokens, positions), [batch * time, width]), 0)) // [N, C]
-  for (let i = 0; i < layers; i++) {
-    const name = `h.${i}`
-    const attended = causalSelfAttention(parameters, `${name}.attn`, norm(parameters, `${name}.ln_1`, x), {
+  const positions = scope('wpe', () => pass.positionRows(parameters.get('wpe.weight'), time)) // [T, C]
+  let x = scope('embed', () => pass.embedded(reshape(add(tokens, positions), [batch * time, width]))) // [N, C]
+  for (let layer = 0; layer < layers; layer++) {
+    const name = `h.${layer}`
+    const attended = packedSelfAttention(parameters, `${name}.attn`, layerNormed(parameters, `${name}.ln_1`, x), pass, {
+      layer,
       batch,
       heads,
-      dropout: dropout.ofAttention(3 * i + 1),
+      window: windowOf(layer),
     })
-    x = addBranch(name, x, attended, dropout, 3 * i + 2)
-    const thought = mlp(parameters, `${name}.mlp`, norm(parameters, `${name}.ln_2`, x))
-    x = addBranch(name, x, thought, dropout, 3 * i + 3)
+    x = scope(name, () => add(x, pass.branch(attended, { layer, branch: 'attention', batch })))
+    const thought = mlp(parameters, `${name}.mlp`, layerNormed(parameters, `${name}.ln_2`, x))
+    x = scope(name, () => add(x, pass.branch(thought, { layer, branch: 'mlp', batch })))
   }
-  return norm(parameters, 'ln_f', x)
-}
-
-/** x + dropout(branch), both [N, C] */
-function addBranch(name: string, x: Tensor, branch: Tensor, dropout: Dropout, site: number): Tensor {
-  return scope(name, () => add(x, dropout.drop(branch, site)))
-}
-
-/** x·wteᵀ: x [N, C] -> [N, V] */
-function head(parameters: TracedParameters, x: Tensor): Tensor {
-  return scope('lm_head', () => matmul(x, transpose(parameters.get('lm_head.weight'))))
+  return layerNormed(parameters, 'ln_f', x)
 }
 
 /** The architecture `gpt2`. */
-export const gpt2: Model = {
+export const gpt2 = defineModel({
   name: 'gpt2',
+  reads: ['bias'],
   declareParameters,
-  logits: (parameters, config, ids, dropout = noDropout) => head(parameters, hidden(parameters, config, ids, dropout)),
-  logitsAt: (parameters, config, ids, rows) => {
-    const x = hidden(parameters, config, ids, noDropout) // [N, C]
-    return head(
-      parameters,
-      scope('lm_head', () => gather(x, rows)),
-    )
-  },
-}
+  hidden: (parameters, config, ids, pass) => hidden(parameters, config, ids, pass),
+  outputLayer: (parameters) => ({ weight: parameters.get('lm_head.weight'), scale: 1 }),
+})

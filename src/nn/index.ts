@@ -1,6 +1,23 @@
 /** Parameters and layers, as plain functions. */
 export * from './parameter.ts'
-export { DROPOUT_INPUTS, noDropout, traceDropout, type Dropout } from './dropout.ts'
-export { causalSelfAttention, embedding, linear, mlp, norm, type SelfAttentionOptions } from './layers.ts'
+export { embedding, gatedMlp, layerNormed, linear, mlp, rmsNormed } from './layers.ts'
 export { lossSum, meanLoss } from './loss.ts'
+export {
+  drawsMasks,
+  evaluationPass,
+  RANDOM_INPUTS,
+  trainingPass,
+  type AttendOptions,
+  type AuxiliaryLoss,
+  type Branch,
+  type DropRates,
+  type Pass,
+} from './pass.ts'
+export { rotate, rotation, type Rotation } from './rotary.ts'
+export {
+  groupedSelfAttention,
+  packedSelfAttention,
+  type GroupedAttentionOptions,
+  type PackedAttentionOptions,
+} from './selfAttention.ts'
 export { traceParameters, type TracedParameters } from './traced.ts'

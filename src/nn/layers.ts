@@ -1,22 +1,10 @@
 /**
  * Layers as plain functions of traced tensors; `name` is the module's, so its weights are `${name}.weight` and so on.
  *
- * Letters in the shape comments: B sequences of T tokens, N = B·T rows, C = width, H heads of D = C/H.
+ * Letters in the shape comments: B sequences of T tokens, N = B·T rows, C = width.
  * Activations stay [N, C] from the embedding to the head.
  */
-import {
-  attention,
-  gather,
-  gelu,
-  layerNorm,
-  matmul,
-  reshape,
-  scope,
-  slice,
-  add,
-  type AttentionOptions,
-  type Tensor,
-} from '../engine/index.ts'
+import { add, gather, gelu, layerNorm, matmul, mul, rmsNorm, scope, silu, type Tensor } from '../engine/index.ts'
 import type { TracedParameters } from './traced.ts'
 
 /** y = x·W + b. x [N, in], W [in, out], b [out] where the model has one -> [N, out] */
@@ -33,9 +21,16 @@ export function embedding(parameters: TracedParameters, name: string, ids: Tenso
   return scope(name, () => gather(parameters.get(`${name}.weight`), ids))
 }
 
-/** (x − μ)/√(σ² + 1e-5) · gain + bias over the last axis, gain being `${name}.weight`. x [N, C] -> [N, C] */
-export function norm(parameters: TracedParameters, name: string, x: Tensor): Tensor {
-  return scope(name, () => layerNorm(x, parameters.get(`${name}.weight`), parameters.find(`${name}.bias`)))
+/** (x − μ)/√(σ² + ε) · gain + bias over the last axis, gain being `${name}.weight`, ε 1e-5 unless told. */
+export function layerNormed(parameters: TracedParameters, name: string, x: Tensor, epsilon = 1e-5): Tensor {
+  return scope(name, () => {
+    return layerNorm(x, parameters.get(`${name}.weight`), parameters.find(`${name}.bias`), { epsilon })
+  })
+}
+
+/** x/√(mean x² + ε) · gain over the last axis, gain being `${name}.weight`. */
+export function rmsNormed(parameters: TracedParameters, name: string, x: Tensor, epsilon: number): Tensor {
+  return scope(name, () => rmsNorm(x, parameters.get(`${name}.weight`), { epsilon }))
 }
 
 /** c_proj(gelu(c_fc(x))) with GELU's tanh form. x [N, C] -> [N, C] */
@@ -45,33 +40,10 @@ export function mlp(parameters: TracedParameters, name: string, x: Tensor): Tens
   return linear(parameters, `${name}.c_proj`, active)
 }
 
-export interface SelfAttentionOptions {
-  /** B, the number of sequences in the N = B·T rows. */
-  readonly batch: number
-  /** H, which divides the width. */
-  readonly heads: number
-  /** What is dropped of the attention weights; nothing unless told. */
-  readonly dropout?: AttentionOptions['dropout']
-}
-
-/**
- * Every position mixes those up to itself: c_proj(softmax(q·kᵀ/√D)·v), with queries, keys and values of all heads side
- * by side in one product, `${name}.c_attn`. x [N, C] -> [N, C]
- */
-export function causalSelfAttention(
-  parameters: TracedParameters,
-  name: string,
-  x: Tensor,
-  { batch, heads, dropout }: SelfAttentionOptions,
-): Tensor {
-  const [rows, width] = x.shape as readonly [number, number]
-  const headWidth = width / heads // D
-  const packed = linear(parameters, `${name}.c_attn`, x) // [N, 3C]
-  const mixed = scope(name, () => {
-    const qkv = reshape(packed, [batch, rows / batch, 3 * heads, headWidth]) // [B, T, 3H, D]
-    const [q, k, v] = [0, 1, 2].map((part) => slice(qkv, 2, part * heads, (part + 1) * heads)) // [B, T, H, D]
-    const y = attention(q!, k!, v!, { scale: 1 / Math.sqrt(headWidth), causal: true, dropout })
-    return reshape(y, [rows, width]) // [N, C]
-  })
-  return linear(parameters, `${name}.c_proj`, mixed)
+/** SwiGLU (Shazeer 2020, arXiv:2002.05202): down_proj(silu(gate_proj(x)) · up_proj(x)). x [N, C] -> [N, C] */
+export function gatedMlp(parameters: TracedParameters, name: string, x: Tensor): Tensor {
+  const gate = linear(parameters, `${name}.gate_proj`, x) // [N, F]
+  const up = linear(parameters, `${name}.up_proj`, x) // [N, F]
+  const active = scope(name, () => mul(silu(gate), up))
+  return linear(parameters, `${name}.down_proj`, active)
 }

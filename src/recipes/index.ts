@@ -2,7 +2,8 @@
 export { parseConfig, readConfigFile, type ConfigFile } from './configFile.ts'
 export { recipeDecayRun } from './decayRun.ts'
 export { RecipeError } from './recipeError.ts'
-export { recipeNames, recipes, type Evidence, type Evidenced, type Recipe } from './recipes.ts'
+export { defineRecipe, type Evidence, type Evidenced, type Recipe } from './recipe.ts'
+export { recipeNames, recipes } from './recipes.ts'
 export {
   checkConfig,
   findRecipe,

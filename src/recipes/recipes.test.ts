@@ -1,18 +1,39 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { findModel, ownPaths } from '../models/index.ts'
 import { gpt2Parameters } from '../optim/gpt2Parameters.test.data.ts'
 import { buildLedger } from '../optim/ledger.ts'
 import { parseConfig } from './configFile.ts'
 import { RecipeError } from './recipeError.ts'
 import { recipeNames, recipes } from './recipes.ts'
 import { checkConfig, recipePaths, recipeSchedule, resolveRecipe, type RecipeChanges } from './resolve.ts'
+import { modelPathsOf } from './schema.ts'
 
 const SMALL = 'shakespeare-char-cpu'
 
 describe('the recipes', () => {
   test('shakespeare-char-cpu is nanoGPT’s CPU command to the letter', () => {
     expect(resolveRecipe(SMALL).config).toEqual({
-      model: { layers: 4, heads: 4, width: 128, context: 64, vocab: 'auto', bias: false, dropout: 0 },
+      model: {
+        architecture: 'gpt2',
+        layers: 4,
+        heads: 4,
+        width: 128,
+        context: 64,
+        vocab: 'auto',
+        dropout: 0,
+        stochasticDepth: 0,
+        bias: false,
+        kvHeads: null,
+        headDim: null,
+        feedForward: null,
+        normEps: null,
+        ropeTheta: null,
+        rotaryShare: null,
+        window: null,
+        tied: null,
+        zLoss: null,
+      },
       optimizer: {
         learningRate: 1e-3,
         weightDecay: 0.1,
@@ -43,11 +64,15 @@ describe('the recipes', () => {
     ['gpt2@124m', 50257, 2.53e-9],
   ])('%s: its schedule leaves of the initial weights what the research document computed', (name, vocab, survival) => {
     const { config } = resolveRecipe(name)
-    const ledger = buildLedger(gpt2Parameters({ ...config.model, vocab }), config.optimizer.policy, {
-      weightDecay: config.optimizer.weightDecay,
-      learningRates: recipeSchedule(config),
-      steps: config.schedule.steps,
-    })
+    const ledger = buildLedger(
+      gpt2Parameters({ ...config.model, bias: config.model.bias!, vocab }),
+      config.optimizer.policy,
+      {
+        weightDecay: config.optimizer.weightDecay,
+        learningRates: recipeSchedule(config),
+        steps: config.schedule.steps,
+      },
+    )
     expect((ledger.entries[0]?.survival ?? 0) / survival).toBeCloseTo(1, 2)
   })
 
@@ -57,11 +82,10 @@ describe('the recipes', () => {
       expect(['published', 'code', 'note', 'assumed'], path).toContain(evidence)
       expect(source.length, path).toBeGreaterThan(10)
     }
-    expect(Object.keys(fields).toSorted()).toEqual(
-      recipePaths()
-        .map(({ path }) => path as string)
-        .toSorted(),
-    )
+    const read = modelPathsOf(findModel(String(fields['model.architecture'].value)))
+    const paths = recipePaths().map(({ path }) => path)
+    const held = paths.filter((path) => !path.startsWith('model.') || read.includes(path))
+    expect(Object.keys(fields).toSorted()).toEqual(held.toSorted())
   })
 
   test('nobody’s GPT-2 weight decay is called published', () => {
@@ -76,6 +100,58 @@ describe('the recipes', () => {
       expect(checkConfig(JSON.parse(JSON.stringify(config)), 'config.json')).toEqual(config)
     }
     expect(() => checkConfig({ model: { layers: 2 } }, 'config.json')).toThrow(/model.heads.*missing \(config.json\)/)
+  })
+})
+
+describe('architectures', () => {
+  test('what an architecture does not read is null, and so are its fields', () => {
+    const { config, fields } = resolveRecipe('llama@nano')
+    expect(config.model).toMatchObject({ architecture: 'llama', kvHeads: 2, tied: false, bias: null, window: null })
+    expect(fields['model.bias']).toBeUndefined()
+    expect(fields['model.kvHeads']).toMatchObject({ value: 2 })
+  })
+
+  test('a configuration may say null of what is not read', () => {
+    const { config } = resolveRecipe('llama@nano')
+    expect(resolveRecipe('llama@nano', { config }).config).toEqual(config)
+  })
+
+  test('a run from before there were several architectures reads back', () => {
+    const { config } = resolveRecipe(SMALL)
+    const { layers, heads, width, context, vocab, bias, dropout } = config.model
+    const old = { ...config, model: { layers, heads, width, context, vocab, bias, dropout } }
+    expect(checkConfig(old, 'config.json')).toEqual(config)
+    const lacking = { ...old, model: { ...old.model, bias: undefined } }
+    expect(() => checkConfig(JSON.parse(JSON.stringify(lacking)), 'config.json')).toThrow('model.bias missing')
+  })
+
+  test('another architecture takes what it reads and needs the rest', () => {
+    const set = ['model.architecture=gpt2', 'model.bias=true']
+    expect(resolveRecipe('llama@nano', { set }).config.model).toMatchObject({ bias: true, kvHeads: null, tied: null })
+    const error = failure(SMALL, { set: ['model.architecture=llama', 'model.kvHeads=2'] })
+    expect(error.message).toMatch(
+      /^The architecture llama needs model.feedForward, model.normEps, model.ropeTheta, model.tied, which nothing gives/,
+    )
+    expect(error.hint).toMatch(/--set.*recipe of llama/)
+  })
+
+  test.each([
+    [
+      SMALL,
+      'model.kvHeads=2',
+      'model.kvHeads is given (--set), but the architecture gpt2 does not read it.',
+      /model.bias/,
+    ],
+    ['llama@nano', 'model.bias=true', 'the architecture llama does not read it', /llama reads model.architecture, /],
+    ['llama@nano', 'model.kvHeads=null', 'The architecture llama needs model.kvHeads', /Give it/],
+    ['llama@nano', 'model.kvHeads=3', 'model.heads is 4, which model.kvHeads (3) does not divide', /multiple/],
+    ['llama@nano', 'model.width=12', '3 numbers of each head would be rotated (head width 3), but', /even/],
+    [SMALL, 'num_key_value_heads=2', 'Unknown key "num_key_value_heads"', /^Did you mean model.kvHeads\?/],
+    [SMALL, 'model.architecture=lama', 'model.architecture is "lama" (--set); expected one of gpt2', /"llama"/],
+  ])('%s --set %s', (name, set, message, hint) => {
+    const error = failure(name, { set: [set] })
+    expect(error.message).toContain(message)
+    expect(error.hint).toMatch(hint)
   })
 })
 
@@ -166,16 +242,20 @@ describe('errors name the thing, the place and the way out', () => {
   test('an unknown recipe', () => {
     expect(failure('shakespear-char-cpu', {})).toMatchObject({
       message: 'Unknown recipe "shakespear-char-cpu".',
-      hint: 'Did you mean "shakespeare-char-cpu"? The recipes are: quickstart, shakespeare-char-cpu, gpt2@124m.',
+      hint: `Did you mean "shakespeare-char-cpu"? The recipes are: ${recipeNames.join(', ')}.`,
     })
   })
 
   test.each([
-    ['model.head=2', 'Unknown key "model.head" (--set).', /^Did you mean model.heads\? The keys are: model.layers, /],
+    [
+      'model.head=2',
+      'Unknown key "model.head" (--set).',
+      /^Did you mean model.heads\? The keys are: model.architecture, model.layers, /,
+    ],
     ['optimizer.lr=1', 'Unknown key "optimizer.lr" (--set).', /^Did you mean optimizer.learningRate\?/],
     ['block_size=1', 'Unknown key "block_size" (--set).', /^Did you mean model.context\?/],
     ['__proto__.x=1', 'Unknown key "__proto__.x" (--set).', /^The keys are/],
-    ['model=4', 'model is a section, not a value (--set).', /^Its values are model.layers, /],
+    ['model=4', 'model is a section, not a value (--set).', /^Its values are model.architecture, model.layers, /],
     ['model.layers', '--set model.layers gives no value.', /path=value/],
     ['model.layers=', '--set model.layers= gives no value.', /path=value/],
     ['model.layers=two', 'model.layers is "two" (--set); expected a whole number, 1 or more.', /Transformer blocks/],
@@ -235,7 +315,8 @@ describe('errors name the thing, the place and the way out', () => {
 test('recipePaths lists every path with its type, meaning and default', () => {
   const paths = recipePaths(SMALL)
   expect(paths.map(({ path }) => path).join(' ')).toBe(
-    'model.layers model.heads model.width model.context model.vocab model.bias model.dropout ' +
+    'model.architecture model.layers model.heads model.width model.context model.vocab model.dropout model.stochasticDepth ' +
+      `${ownPaths.map((path) => `model.${path}`).join(' ')} ` +
       'optimizer.learningRate optimizer.weightDecay optimizer.betas optimizer.eps optimizer.policy ' +
       'optimizer.decay optimizer.learningRateScale ' +
       'schedule.kind schedule.warmup schedule.steps schedule.floor schedule.decaySteps ' +

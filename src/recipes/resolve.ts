@@ -1,13 +1,26 @@
 /** From a recipe's name and what the user changed to a checked configuration, with the evidence for each value. */
 import { z } from 'zod'
 import { parse as parseYaml } from 'yaml'
+import { findModel } from '../models/index.ts'
 import { nearest } from '../optim/nearest.ts'
 import { createSchedule, type Schedule } from '../optim/schedule.ts'
 import type { ConfigFile } from './configFile.ts'
+import { checkModel, checkReads } from './modelRules.ts'
 import { OTHER_NAMES } from './otherNames.ts'
+import type { Evidence, Recipe } from './recipe.ts'
 import { RecipeError } from './recipeError.ts'
-import { recipeNames, recipes, type Evidence, type Recipe } from './recipes.ts'
-import { FIELDS, recipeSchema, SECTIONS, type RecipeConfig, type RecipeField, type RecipePath } from './schema.ts'
+import { recipeNames, recipes } from './recipes.ts'
+import {
+  FIELDS,
+  modelPathsOf,
+  OWN_MODEL_PATHS,
+  recipeSchema,
+  SECTIONS,
+  type OwnModelPath,
+  type RecipeConfig,
+  type RecipeField,
+  type RecipePath,
+} from './schema.ts'
 
 /** A value given by the user; `origin` says where, as in "--steps" or "run.yaml:3". */
 export interface Override {
@@ -40,8 +53,13 @@ export interface ResolvedRecipe {
   readonly description: string
   /** Plain and complete. */
   readonly config: RecipeConfig
-  readonly fields: Readonly<Record<RecipePath, ResolvedField>>
+  /** Every path but those that the architecture does not read, which hold null. */
+  readonly fields: ResolvedFields
 }
+
+export type ResolvedFields = Readonly<
+  Record<Exclude<RecipePath, OwnModelPath>, ResolvedField> & Partial<Record<OwnModelPath, ResolvedField>>
+>
 
 /** The recipe of that name; throws RecipeError with the known names. */
 export function findRecipe(name: string): Recipe {
@@ -59,20 +77,33 @@ export function findRecipe(name: string): Recipe {
  */
 export function resolveRecipe(name: string, changes: RecipeChanges = {}): ResolvedRecipe {
   const recipe = findRecipe(name)
-  const fields: Record<string, ResolvedField> = { ...recipe.fields }
+  const fields = new Map<string, ResolvedField>(Object.entries(recipe.fields))
   for (const { path, value, origin } of listOverrides(changes)) {
     const field = findField(path, origin)
     const checked = checkValue(field, value, origin)
     const own = recipe.fields[field.path]
-    const same = JSON.stringify(own.value) === JSON.stringify(checked)
-    fields[field.path] = same ? own : { value: checked, evidence: 'given', source: origin }
+    const same = JSON.stringify(own?.value) === JSON.stringify(checked)
+    fields.set(field.path, own && same ? own : { value: checked, evidence: 'given', source: origin })
   }
-  const config = assemble(new Map(Object.entries(fields).map(([path, { value }]) => [path, value])))
+  const model = findModel(String(fields.get('model.architecture')?.value))
+  checkReads(model, fields)
+  const read = new Set<string>(modelPathsOf(model))
+  for (const path of OWN_MODEL_PATHS) if (!read.has(path)) fields.delete(path)
+  const config = assemble(new Map([...fields].map(([path, { value }]) => [path, value])))
   checkTogether(config)
-  return { name, description: recipe.description, config, fields: fields as Record<RecipePath, ResolvedField> }
+  return { name, description: recipe.description, config, fields: Object.fromEntries(fields) as ResolvedFields }
 }
 
-/** A configuration read back from a run: every path present, nothing unknown, all values right. */
+/** What runs did before the path was there; the paths that an architecture does not read may lack as well. */
+const ADDED_LATER: Readonly<Partial<Record<RecipePath, unknown>>> = {
+  'model.architecture': 'gpt2',
+  'model.stochasticDepth': 0,
+}
+
+/**
+ * A configuration read back from a run: every path present, nothing unknown, all values right. Of paths that the run's
+ * version did not know, those are filled in that mean what it did.
+ */
 export function checkConfig(config: unknown, origin: string): RecipeConfig {
   const values = new Map(
     flatten(config, () => origin).map(({ path, value }) => {
@@ -80,6 +111,10 @@ export function checkConfig(config: unknown, origin: string): RecipeConfig {
       return [field.path as string, checkValue(field, value, origin)]
     }),
   )
+  for (const [path, value] of Object.entries(ADDED_LATER)) if (!values.has(path)) values.set(path, value)
+  const model = findModel(String(values.get('model.architecture')))
+  const read = new Set<string>(modelPathsOf(model))
+  for (const path of OWN_MODEL_PATHS) if (!read.has(path) && !values.has(path)) values.set(path, null)
   const missing = [...FIELDS.keys()].filter((path) => !values.has(path))
   if (missing.length > 0) {
     throw new RecipeError(
@@ -113,7 +148,7 @@ export function recipePaths(name = 'quickstart'): readonly RecipePathHelp[] {
     path,
     description,
     type: expects,
-    default: recipe.fields[path].value,
+    default: recipe.fields[path]?.value ?? null,
   }))
 }
 
@@ -208,18 +243,13 @@ function assemble(values: ReadonlyMap<string, unknown>): RecipeConfig {
   const nested: Record<string, Record<string, unknown>> = {}
   for (const path of FIELDS.keys()) {
     const [section = '', key = ''] = path.split('.')
-    ;(nested[section] ??= {})[key] = values.get(path)
+    ;(nested[section] ??= {})[key] = values.get(path) ?? null
   }
   return recipeSchema.parse(nested)
 }
 
 function checkTogether({ model, optimizer, schedule }: RecipeConfig): void {
-  if (model.width % model.heads !== 0) {
-    throw new RecipeError(
-      `model.width is ${model.width}, which model.heads (${model.heads}) does not divide.`,
-      `Each head takes width / heads numbers; try model.width=${Math.ceil(model.width / model.heads) * model.heads}.`,
-    )
-  }
+  checkModel(model)
   if (schedule.kind !== 'constant' && schedule.floor > optimizer.learningRate) {
     throw new RecipeError(
       `schedule.floor (${schedule.floor}) is above optimizer.learningRate (${optimizer.learningRate}), so the rate would rise.`,

@@ -3,6 +3,7 @@
  * Help texts, `--set`, configuration files and error messages all read this table.
  */
 import { z } from 'zod'
+import { architectureNames, ownPaths, type Model, type OwnPath } from '../models/index.ts'
 import { readPatterns } from '../optim/patterns.ts'
 import { policyNames } from '../optim/policy.ts'
 
@@ -34,6 +35,11 @@ const fraction = (description: string) => field(z.number().min(0).lt(1), 'a numb
 
 const beta = z.number().min(0).lt(1)
 
+/** A value that only some architectures read; null in the recipes of the others. */
+const own = <S extends z.ZodType>(schema: S, expects: string, description: string) =>
+  field(schema.nullable(), expects, `${description} Not read by every architecture.`)
+const ownCount = (description: string) => own(z.int().min(1), 'a whole number, 1 or more', description)
+
 export const SCHEDULE_KINDS = ['cosine', 'linear', 'constant', 'inverse-square-root', 'warmup-stable-decay'] as const
 export const TOKENIZERS = ['char', 'byte', 'gpt2'] as const
 
@@ -54,8 +60,14 @@ const patterns = (what: string, description: string) =>
 
 export const recipeSchema = z.strictObject({
   model: z.strictObject({
+    architecture: field(
+      z.enum(architectureNames),
+      `one of ${architectureNames.join(', ')}`,
+      'Which model; it decides which of the other values are read.',
+      'text',
+    ),
     layers: count('Transformer blocks.'),
-    heads: count('Attention heads per block; must divide the width.'),
+    heads: count('Attention heads per block.'),
     width: count('Width of the residual stream (d_model).'),
     context: count('Tokens that the model sees at once (block size).'),
     vocab: field(
@@ -63,8 +75,28 @@ export const recipeSchema = z.strictObject({
       'a whole number, 1 or more, or auto',
       'Rows of the token table; auto takes the tokenizer’s.',
     ),
-    bias: field(z.boolean(), 'true or false', 'Biases in the linear layers and norms.'),
     dropout: fraction('Dropout on embeddings, attention weights and residual branches.'),
+    stochasticDepth: fraction(
+      'Share of samples that skip a branch of the last block in training; earlier blocks linearly less.',
+    ),
+    bias: own(z.boolean(), 'true or false', 'Biases in the linear layers and norms.'),
+    kvHeads: ownCount('Heads of keys and values; must divide the heads.'),
+    headDim: ownCount('Width of a head.'),
+    feedForward: ownCount('Hidden width of the MLP.'),
+    normEps: own(z.number().gt(0), 'a number above 0', 'ε of the norms.'),
+    ropeTheta: own(z.number().gt(1), 'a number above 1', 'Base of the rotary wavelengths.'),
+    rotaryShare: own(
+      z.number().gt(0).max(1),
+      'a number above 0, at most 1',
+      'Share of a head’s width that is rotated by position.',
+    ),
+    window: own(
+      z.int().min(0),
+      'a whole number, 0 or more',
+      'How many positions each sees, its own included; 0 sees all before it.',
+    ),
+    tied: own(z.boolean(), 'true or false', 'Whether the output layer is the token table.'),
+    zLoss: own(z.number().min(0), 'a finite number, 0 or more', 'Weight of the z-loss, mean (ln Σ e^logit)².'),
   }),
   optimizer: z.strictObject({
     learningRate: rate('Peak learning rate.'),
@@ -156,5 +188,17 @@ export const FIELDS: ReadonlyMap<string, RecipeField> = new Map(
     }),
   ),
 )
+
+/** Paths that hold null where the architecture does not read them. */
+export type OwnModelPath = `model.${OwnPath}`
+export const OWN_MODEL_PATHS: ReadonlySet<string> = new Set(ownPaths.map((path): OwnModelPath => `model.${path}`))
+
+/** The paths under `model.` that an architecture reads, in order. */
+export function modelPathsOf({ reads }: Pick<Model, 'reads'>): readonly RecipePath[] {
+  const read = new Set<string>(reads.map((path) => `model.${path}`))
+  return [...FIELDS.values()]
+    .map(({ path }) => path)
+    .filter((path) => path.startsWith('model.') && (!OWN_MODEL_PATHS.has(path) || read.has(path)))
+}
 
 export const SECTIONS: readonly string[] = Object.keys(recipeSchema.shape)

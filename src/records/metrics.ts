@@ -11,6 +11,8 @@ export const stepLine = z.object({
   step: z.int().min(1),
   /** Mean cross-entropy of the step's batch before its update, in nats per token. */
   loss: measured,
+  /** What else the objective has, by name and without its weight; absent where it has nothing. */
+  auxiliaryLosses: z.record(z.string(), measured).optional(),
   learningRate: z.number(),
   /** Global L2 norm of the gradient before clipping. */
   gradientNorm: measured,

@@ -67,8 +67,10 @@ export interface StepEvent {
   /** Steps done, this one included: the first is 1. */
   readonly step: number
   readonly steps: number
-  /** Mean loss of the step's batch before its update, in nats per token. */
+  /** Mean cross-entropy of the step's batch before its update, in nats per token. */
   readonly loss: number
+  /** What else the objective has, by name and without its weight; empty where it has nothing. */
+  readonly auxiliaryLosses: Readonly<Record<string, number>>
   readonly learningRate: number
   /** Global gradient norm before clipping. */
   readonly gradientNorm: number

@@ -1,9 +1,11 @@
 /** The programs of a run, compiled for a backend, and how to drive them with tokens. */
 import { bufferName, type Backend, type Executable, type ExecutableReport, type Graph } from '../engine/index.ts'
 import { evaluationBatches, fillBatch, type Tokens } from '../data/index.ts'
-import { DROPOUT_INPUTS } from '../nn/dropout.ts'
 import type { Role } from '../nn/parameter.ts'
+import { drawsMasks, RANDOM_INPUTS } from '../nn/pass.ts'
 import {
+  auxiliaryNames,
+  auxiliaryOutput,
   BATCH_INPUTS,
   gradientSumName,
   traceAccumulate,
@@ -23,8 +25,10 @@ export interface StepPosition {
 }
 
 export interface StepResult {
-  /** Mean over the step's batches, before the update; nats per token. */
+  /** Mean cross-entropy over the step's batches, before the update; nats per token. */
   readonly loss: number
+  /** What else the objective has, unweighted, by name; means over the step's batches. */
+  readonly auxiliaryLosses: Readonly<Record<string, number>>
   /** Before clipping. */
   readonly gradientNorm: number
 }
@@ -78,35 +82,51 @@ export function compilePrograms(backend: Backend, setup: StepSetup): TrainingPro
 type RunStep = TrainingPrograms['step']
 
 function wholeStep(backend: Backend, setup: StepSetup, compile: (graph: Graph) => Executable): RunStep {
-  const train = compile(traceTrain(setup))
+  const graph = traceTrain(setup)
+  const train = compile(graph)
+  const names = auxiliaryNames(graph)
   return (tokens, position) => {
     fillInputs(backend, 'train', setup, tokens, position, 0)
     setOptimizer(backend, 'train', setup, position)
     train.run()
-    return { loss: readScalar(backend, 'train', 'loss'), gradientNorm: readScalar(backend, 'train', 'gradientNorm') }
+    return {
+      loss: readScalar(backend, 'train', 'loss'),
+      auxiliaryLosses: readAuxiliary(backend, 'train', names),
+      gradientNorm: readScalar(backend, 'train', 'gradientNorm'),
+    }
   }
 }
 
 function accumulatedStep(backend: Backend, setup: StepSetup, compile: (graph: Graph) => Executable): RunStep {
-  const accumulate = compile(traceAccumulate(setup))
+  const graph = traceAccumulate(setup)
+  const accumulate = compile(graph)
+  const names = auxiliaryNames(graph)
   const apply = compile(traceApply(setup))
   for (const { name, shape, frozen } of setup.parameters) {
     if (frozen !== true) backend.buffer(gradientSumName(name), 'f32', shape).fill(0)
   }
   return (tokens, position) => {
     let loss = 0
+    const auxiliaryLosses = Object.fromEntries(names.map((name) => [name, 0]))
     for (let microStep = 0; microStep < setup.accumulation; microStep++) {
       fillInputs(backend, 'accumulate', setup, tokens, position, microStep)
       accumulate.run()
       loss += readScalar(backend, 'accumulate', 'loss') / setup.accumulation
+      for (const [name, value] of Object.entries(readAuxiliary(backend, 'accumulate', names))) {
+        auxiliaryLosses[name]! += value / setup.accumulation
+      }
     }
     setOptimizer(backend, 'apply', setup, position)
     apply.run()
-    return { loss, gradientNorm: readScalar(backend, 'apply', 'gradientNorm') }
+    return { loss, auxiliaryLosses, gradientNorm: readScalar(backend, 'apply', 'gradientNorm') }
   }
 }
 
-/** The batch, and what dropout asks for. */
+function readAuxiliary(backend: Backend, program: string, names: readonly string[]): Record<string, number> {
+  return Object.fromEntries(names.map((name) => [name, readScalar(backend, program, auxiliaryOutput(name))]))
+}
+
+/** The batch, and what random masks ask for. */
 function fillInputs(
   backend: Backend,
   program: string,
@@ -118,9 +138,9 @@ function fillInputs(
   const { batchSize, sequenceLength, accumulation, config } = setup
   const { ids, targets } = batchBuffers(backend, program, setup)
   fillBatch(tokens, { batchSize, context: sequenceLength, seed, step, microStep }, ids, targets)
-  if (config.dropout === 0) return
-  backend.buffer(bufferName(program, DROPOUT_INPUTS.seed), 'i32', [])[0] = seed | 0
-  backend.buffer(bufferName(program, DROPOUT_INPUTS.step), 'i32', [])[0] = (step * accumulation + microStep) | 0
+  if (!drawsMasks(config)) return
+  backend.buffer(bufferName(program, RANDOM_INPUTS.seed), 'i32', [])[0] = seed | 0
+  backend.buffer(bufferName(program, RANDOM_INPUTS.step), 'i32', [])[0] = (step * accumulation + microStep) | 0
 }
 
 function setOptimizer(backend: Backend, program: string, { optimizer }: StepSetup, position: StepPosition): void {

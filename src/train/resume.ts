@@ -1,21 +1,21 @@
 /** What differs between a checkpoint and the run that continues it: some of it is allowed and announced, some is not. */
 import type { Corpus } from '../data/index.ts'
 import type { Backend } from '../engine/index.ts'
-import type { RecipeConfig } from '../recipes/index.ts'
+import { checkConfig, type RecipeConfig } from '../recipes/index.ts'
 import type { CheckpointRecord } from '../records/index.ts'
 import { TrainingError, type ResumeChange } from './events.ts'
 
 /** Sections whose values are the checkpoint's tensors' own: with others the tensors do not fit. */
 const FIXED_SECTION = 'model'
-/** A model setting that shapes no tensor. */
-const FREE_PATHS = new Set(['model.dropout'])
+/** Model settings that shape no tensor and no forward pass outside training. */
+const FREE_PATHS = new Set(['model.dropout', 'model.stochasticDepth', 'model.zLoss'])
 
 /**
  * The recipe's settings that differ. Throws TrainingError where the model's sizes or the tokenizer differ, since the
  * saved weights then mean nothing.
  */
 export function resumeChanges(saved: CheckpointRecord, config: RecipeConfig, corpus: Corpus): readonly ResumeChange[] {
-  const before = flatten(saved.recipe.config)
+  const before = flatten(checkConfig(saved.recipe.config, 'the checkpoint'))
   const changes = [...flatten(config)]
     .filter(([path, to]) => JSON.stringify(before.get(path)) !== JSON.stringify(to))
     .map(([path, to]): ResumeChange => ({ path, from: before.get(path), to }))

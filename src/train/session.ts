@@ -104,7 +104,8 @@ export class TrainingSession {
     const learningRate = setup.schedule(this.#step)
     const begin = performance.now()
     const seed = options.recipe.config.train.seed
-    const { loss, gradientNorm } = this.#programs.step(options.corpus.train, { step: this.#step, seed, learningRate })
+    const position = { step: this.#step, seed, learningRate }
+    const { loss, auxiliaryLosses, gradientNorm } = this.#programs.step(options.corpus.train, position)
     const stepMs = performance.now() - begin
     this.#pace.add(stepMs)
     this.#step++
@@ -119,13 +120,15 @@ export class TrainingSession {
         kind: 'step',
         step: this.#step,
         loss: measured(loss),
+        ...(Object.keys(auxiliaryLosses).length > 0 ? { auxiliaryLosses: allMeasured(auxiliaryLosses) } : {}),
         learningRate,
         gradientNorm: measured(gradientNorm),
-        weightNorm: Object.fromEntries(Object.entries(weightNorms).map(([role, norm]) => [role, measured(norm)])),
+        weightNorm: allMeasured(weightNorms),
         tokensPerSecond,
       })
     }
     this.#checkFinite('The loss', loss)
+    for (const [name, value] of Object.entries(auxiliaryLosses)) this.#checkFinite(`The ${name} loss`, value)
     this.#checkFinite('The gradient norm', gradientNorm)
     const { step, steps } = { step: this.#step, steps: start.steps }
     const secondsLeft = this.#pace.secondsFor(steps - step)
@@ -134,6 +137,7 @@ export class TrainingSession {
       step,
       steps,
       loss,
+      auxiliaryLosses,
       learningRate,
       gradientNorm,
       weightNorms,
@@ -258,6 +262,10 @@ function turn(): Promise<void> {
 /** A measured number for JSON, which knows neither NaN nor infinities. */
 function measured(value: number): number | null {
   return Number.isFinite(value) ? value : null
+}
+
+function allMeasured(values: Readonly<Record<string, number>>): Record<string, number | null> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, measured(value)]))
 }
 
 /** A word of a shell command, in quotes where it needs them. */

@@ -18,11 +18,9 @@ export interface RunSetup {
 
 /** The recipe's model with its vocabulary settled; `vocab` is the tokenizer's. */
 export function modelSetup(config: RecipeConfig, vocab: number): ModelSetup {
-  const model = findModel('gpt2')
-  const modelConfig: ModelConfig = {
-    ...config.model,
-    vocab: config.model.vocab === 'auto' ? vocab : config.model.vocab,
-  }
+  const { architecture, ...values } = config.model
+  const model = findModel(architecture)
+  const modelConfig: ModelConfig = { ...values, vocab: values.vocab === 'auto' ? vocab : values.vocab }
   return { model, config: modelConfig, parameters: model.declareParameters(modelConfig) }
 }
 

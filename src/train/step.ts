@@ -13,8 +13,10 @@
 import {
   add,
   clipByGlobalNorm,
+  gather,
   gradient,
   mul,
+  scope,
   square,
   sum,
   trace,
@@ -24,10 +26,10 @@ import {
   type Tensor,
   type TraceContext,
 } from '../engine/index.ts'
-import type { Model, ModelConfig } from '../models/index.ts'
-import { noDropout, traceDropout } from '../nn/dropout.ts'
+import { logitsOf, type Model, type ModelConfig } from '../models/index.ts'
 import { lossSum, meanLoss } from '../nn/loss.ts'
 import type { ParameterSpec, Role } from '../nn/parameter.ts'
+import { evaluationPass, trainingPass, type Pass } from '../nn/pass.ts'
 import { traceParameters, type TracedParameters } from '../nn/traced.ts'
 import type { Optimizer } from '../optim/index.ts'
 
@@ -56,6 +58,17 @@ export const BATCH_INPUTS = { ids: 'ids', targets: 'targets' } as const
 /** The input of `sample` that says which position's logits to give; i32 [1]. */
 export const SAMPLE_POSITION = 'position'
 
+/** The output that holds an auxiliary loss of a batch, unweighted; [] */
+export function auxiliaryOutput(name: string): string {
+  return `${AUXILIARY}${name}`
+}
+const AUXILIARY = 'auxiliary.'
+
+/** The auxiliary losses among a program's outputs, by name. */
+export function auxiliaryNames({ outputs }: Graph): readonly string[] {
+  return [...outputs.keys()].filter((name) => name.startsWith(AUXILIARY)).map((name) => name.slice(AUXILIARY.length))
+}
+
 /** The state that collects a parameter's gradient over a step's batches. */
 export function gradientSumName(parameter: string): string {
   return `${parameter}.grad`
@@ -77,24 +90,38 @@ function trainable({ parameters }: ModelSetup): readonly ParameterSpec[] {
   return parameters.filter(({ frozen }) => frozen !== true)
 }
 
-/** Mean loss of a batch with dropout, and dLoss/dParameter times `scale` for each trainable parameter, by name. */
+/** ids i32 [B, T] -> [N, V] */
+function logits({ model, config }: ModelSetup, traced: TracedParameters, ids: Tensor, pass: Pass): Tensor {
+  return logitsOf(model.hidden(traced, config, ids, pass), model.outputLayer(traced, config))
+}
+
+/**
+ * Of a batch in training: `losses`, outputs by name, of which `loss` is the mean cross-entropy and the others are
+ * auxiliary; and for each trainable parameter, by name, `scale` times the gradient of the objective, their weighted sum.
+ */
 function lossAndGradients(
   context: TraceContext,
   setup: StepSetup,
   traced: TracedParameters,
   scale: number,
-): { loss: Tensor; gradients: ReadonlyMap<string, Tensor> } {
-  const { model, config, batchSize, sequenceLength } = setup
+): { losses: Readonly<Record<string, Tensor>>; gradients: ReadonlyMap<string, Tensor> } {
+  const { config, batchSize, sequenceLength } = setup
   const { ids, targets } = batchInputs(context, [batchSize, sequenceLength])
-  const dropout = traceDropout(context, config.dropout)
-  const loss = meanLoss(model.logits(traced, config, ids, dropout), targets)
+  const pass = trainingPass(context, config)
+  const loss = meanLoss(logits(setup, traced, ids, pass), targets)
+  const auxiliary = [...pass.losses]
+  const total = auxiliary.reduce((sum, [, { value, weight }]) => add(sum, mul(value, weight)), loss)
   const names = trainable(setup).map(({ name }) => name)
-  const objective = scale === 1 ? loss : mul(loss, scale)
+  const objective = scale === 1 ? total : mul(total, scale)
   const found = gradient(
     objective,
     names.map((name) => traced.get(name)),
   )
-  return { loss, gradients: new Map(names.map((name, k) => [name, found[k]!])) }
+  const others = auxiliary.map(([name, { value }]) => [auxiliaryOutput(name), value] as const)
+  return {
+    losses: { loss, ...Object.fromEntries(others) },
+    gradients: new Map(names.map((name, k) => [name, found[k]!])),
+  }
 }
 
 /** Clipping and the optimizer: the global norm before clipping, and what replaces the states. */
@@ -112,26 +139,26 @@ function update(
   return { gradientNorm: norm, updates }
 }
 
-/** Outputs loss [] and gradientNorm []; updates parameters and optimizer state. */
+/** Outputs loss [], auxiliary losses [] and gradientNorm []; updates parameters and optimizer state. */
 export function traceTrain(setup: StepSetup): Graph {
   return trace('train', (context) => {
     const traced = traceParameters(context, setup.parameters)
-    const { loss, gradients } = lossAndGradients(context, setup, traced, 1)
+    const { losses, gradients } = lossAndGradients(context, setup, traced, 1)
     const { gradientNorm, updates } = update(context, setup, traced, gradients)
-    return { outputs: { loss, gradientNorm }, updates }
+    return { outputs: { ...losses, gradientNorm }, updates }
   })
 }
 
-/** Outputs loss [], the mean of this batch alone; adds to the gradient sums. */
+/** Outputs loss [] and auxiliary losses [], the means of this batch alone; adds to the gradient sums. */
 export function traceAccumulate(setup: StepSetup): Graph {
   return trace('accumulate', (context) => {
     const traced = traceParameters(context, setup.parameters)
-    const { loss, gradients } = lossAndGradients(context, setup, traced, 1 / setup.accumulation)
+    const { losses, gradients } = lossAndGradients(context, setup, traced, 1 / setup.accumulation)
     const sums = [...gradients].map(([name, found]) => {
       const state = gradientSumName(name)
       return [state, add(context.state(state, found.shape), found)] as const
     })
-    return { outputs: { loss }, updates: Object.fromEntries(sums) }
+    return { outputs: losses, updates: Object.fromEntries(sums) }
   })
 }
 
@@ -148,11 +175,11 @@ export function traceApply(setup: StepSetup): Graph {
 }
 
 /** Outputs lossSum [] and count [] over the targets that count; nothing is dropped. */
-export function traceEvaluate({ model, config, parameters, batchSize, sequenceLength }: StepSetup): Graph {
+export function traceEvaluate(setup: StepSetup): Graph {
   return trace('evaluate', (context) => {
-    const { ids, targets } = batchInputs(context, [batchSize, sequenceLength])
-    const logits = model.logits(traceParameters(context, parameters), config, ids, noDropout)
-    const total = lossSum(logits, targets)
+    const { ids, targets } = batchInputs(context, [setup.batchSize, setup.sequenceLength])
+    const traced = traceParameters(context, setup.parameters)
+    const total = lossSum(logits(setup, traced, ids, evaluationPass()), targets)
     return { outputs: { lossSum: total.sum, count: total.count } }
   })
 }
@@ -176,6 +203,9 @@ export function traceSample({ model, config, parameters }: ModelSetup): Graph {
   return trace('sample', (context) => {
     const ids = context.input(BATCH_INPUTS.ids, 'i32', [1, config.context])
     const position = context.input(SAMPLE_POSITION, 'i32', [1])
-    return { outputs: { logits: model.logitsAt(traceParameters(context, parameters), config, ids, position) } }
+    const traced = traceParameters(context, parameters)
+    const x = model.hidden(traced, config, ids, evaluationPass()) // [N, C]
+    const chosen = scope('lm_head', () => gather(x, position)) // [1, C]
+    return { outputs: { logits: logitsOf(chosen, model.outputLayer(traced, config)) } }
   })
 }

@@ -1,11 +1,13 @@
 /** A GPT-2 of a few thousand parameters with everything set up to train, for tests. */
 import type { Corpus } from '../data/index.ts'
 import type { Backend } from '../engine/index.ts'
-import { gpt2, type ModelConfig } from '../models/index.ts'
+import { gpt2, type ConfigOf } from '../models/index.ts'
 import { adamw, buildLedger, type AdamwOptions } from '../optim/index.ts'
 import type { StepSetup } from './step.ts'
 
-export const tinyConfig: ModelConfig = {
+type TinyConfig = ConfigOf<'bias'>
+
+export const tinyConfig: TinyConfig = {
   layers: 2,
   heads: 2,
   width: 16,
@@ -13,17 +15,18 @@ export const tinyConfig: ModelConfig = {
   vocab: 13,
   bias: true,
   dropout: 0,
+  stochasticDepth: 0,
 }
 
 export interface TinyOptions extends AdamwOptions {
-  readonly config?: Partial<ModelConfig>
+  readonly config?: Partial<TinyConfig>
   readonly batchSize?: number
   readonly accumulation?: number
   readonly clip?: number
 }
 
 /** Decays by nanoGPT's rule. */
-export function tinySetup(options: TinyOptions = {}): StepSetup {
+export function tinySetup(options: TinyOptions = {}): StepSetup & { readonly config: TinyConfig } {
   const { config, batchSize = 2, accumulation = 1, clip = 1, weightDecay = 0.1, ...adamwOptions } = options
   const full = { ...tinyConfig, ...config }
   const parameters = gpt2.declareParameters(full)

@@ -1,0 +1,50 @@
+/** What a recipe is: for each path a value, the kind of evidence for it, and where it was read. */
+import type { Model, OwnPath } from '../models/index.ts'
+import type { OwnModelPath, PathValue, RecipePath } from './schema.ts'
+
+/**
+ * `published`: in a paper. `code`: in the authors' code or configuration. `note`: in note.ja.md.
+ * `assumed`: chosen here, because nobody says or because the size is our own.
+ */
+export type Evidence = 'published' | 'code' | 'note' | 'assumed'
+
+export interface Evidenced<T> {
+  readonly value: T
+  readonly evidence: Evidence
+  readonly source: string
+}
+
+type Fields<P extends RecipePath> = { readonly [K in P]: Evidenced<NonNullable<PathValue<K>> | NullOf<K>> }
+/** Null where it is a value of its own, as a text that nobody chose; not where it says that a path is not read. */
+type NullOf<P extends RecipePath> = P extends OwnModelPath ? never : Extract<PathValue<P>, null>
+
+export interface Recipe {
+  readonly name: string
+  /** One line for lists. */
+  readonly description: string
+  /** Every path but those that its architecture does not read. */
+  readonly fields: Fields<Exclude<RecipePath, OwnModelPath>> & Partial<Fields<OwnModelPath>>
+}
+
+/** The paths of a recipe whose architecture reads `K`. */
+type PathsOf<K extends OwnPath> = Exclude<RecipePath, OwnModelPath> | `model.${K}`
+type FieldsOf<Name extends string, K extends OwnPath> = Fields<PathsOf<K>> & {
+  readonly 'model.architecture': Evidenced<Name>
+} & { readonly [P in Exclude<OwnModelPath, `model.${K}`>]?: never }
+
+/** A recipe of the architecture `M`, as in `defineRecipe<typeof llama>(…)`: it has exactly the paths that `M` reads. */
+export function defineRecipe<M extends Model>(
+  name: string,
+  description: string,
+  fields: FieldsOf<M['name'], M['reads'][number]>,
+): Recipe {
+  return { name, description, fields: fields as Recipe['fields'] }
+}
+
+const because =
+  (evidence: Evidence) =>
+  <const T>(value: T, source: string): Evidenced<T> => ({ value, evidence, source })
+export const published = because('published')
+export const code = because('code')
+export const note = because('note')
+export const assumed = because('assumed')
