@@ -2,7 +2,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { CheckpointError, reading } from './checkpointError.ts'
 import { nodeDisk, type Disk } from './disk.ts'
-import { DTYPE_BYTES, widenBf16, widenF16, type Dtype } from './dtype.ts'
+import { DTYPE_BYTES, isFloatDtype, narrowTo, widenBf16, widenF16, type Dtype, type FloatDtype } from './dtype.ts'
 import {
   decodeHeader,
   encodeHeader,
@@ -17,10 +17,7 @@ import { writeWholeFile } from './wholeFile.ts'
 const CHUNK_BYTES = 16 * 2 ** 20
 
 /** Half precision types, and how they become float32. */
-const WIDEN: { readonly [D in Dtype]?: (bits: Uint16Array, out: Float32Array) => void } = {
-  F16: widenF16,
-  BF16: widenBf16,
-}
+const WIDEN = { F16: widenF16, BF16: widenBf16 } as const
 
 /** A tensor in memory; the numbers are in row-major order. */
 export interface Tensor {
@@ -32,6 +29,15 @@ export interface Tensor {
 export type TensorToWrite =
   | { readonly shape: readonly number[]; readonly data: Float32Array | Float64Array | Int32Array | BigInt64Array }
   | { readonly shape: readonly number[]; readonly data: Uint16Array; readonly dtype: 'F16' | 'BF16' }
+  | TensorToMake
+
+/** A tensor whose numbers are made when its turn to be written comes, so that only one of them is in memory. */
+export interface TensorToMake {
+  readonly shape: readonly number[]
+  /** The numbers are rounded to it, to the nearest and half-way cases to even. */
+  readonly dtype: FloatDtype
+  readonly make: () => Float32Array
+}
 
 export interface WriteOptions {
   /** Goes into `__metadata__`. */
@@ -49,17 +55,16 @@ export function writeSafetensors(
   tensors: Iterable<readonly [string, TensorToWrite]>,
   { metadata = {}, disk = nodeDisk }: WriteOptions = {},
 ): void {
-  const ordered = [...tensors].toSorted(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT)
+  const ordered = [...tensors].toSorted(([, a], [, b]) => DTYPE_BYTES[dtypeOf(b)] - DTYPE_BYTES[dtypeOf(a)])
   const infos = new Map<string, TensorInfo>()
   let begin = 0
   for (const [name, tensor] of ordered) {
     const size = tensor.shape.reduce((product, length) => product * length, 1)
-    if (size !== tensor.data.length) {
-      throw new RangeError(`Tensor "${name}" of shape [${tensor.shape.join(', ')}] has ${tensor.data.length} numbers.`)
-    }
+    if ('data' in tensor) checkSize(name, tensor.shape, tensor.data.length)
     if (infos.has(name) || name === '__metadata__') throw new RangeError(`The tensor name "${name}" is taken.`)
-    const end = begin + tensor.data.byteLength
-    infos.set(name, { dtype: dtypeOf(tensor), shape: tensor.shape, size, begin, end })
+    const dtype = dtypeOf(tensor)
+    const end = begin + size * DTYPE_BYTES[dtype]
+    infos.set(name, { dtype, shape: tensor.shape, size, begin, end })
     begin = end
   }
   const header = encodeHeader({ tensors: infos, metadata: new Map(Object.entries(metadata)) })
@@ -68,11 +73,23 @@ export function writeSafetensors(
 
 function* chunksOf(header: Uint8Array, tensors: readonly (readonly [string, TensorToWrite])[]): Generator<Uint8Array> {
   yield header
-  for (const [, { data }] of tensors) {
+  for (const [name, tensor] of tensors) {
+    const data = 'data' in tensor ? tensor.data : madeData(name, tensor)
     for (let at = 0; at < data.byteLength; at += CHUNK_BYTES) {
       yield new Uint8Array(data.buffer, data.byteOffset + at, Math.min(CHUNK_BYTES, data.byteLength - at))
     }
   }
+}
+
+function madeData(name: string, { shape, dtype, make }: TensorToMake): Float32Array | Uint16Array {
+  const numbers = make()
+  checkSize(name, shape, numbers.length)
+  return narrowTo(dtype, numbers)
+}
+
+function checkSize(name: string, shape: readonly number[], length: number): void {
+  if (shape.reduce((product, size) => product * size, 1) === length) return
+  throw new RangeError(`Tensor "${name}" of shape [${shape.join(', ')}] has ${length} numbers.`)
 }
 
 function dtypeOf(tensor: TensorToWrite): Dtype {
@@ -146,8 +163,7 @@ function readTensor(
     throw new CheckpointError(path, `${path} has no tensor "${name}".`, `It begins with: ${known || 'nothing at all'}.`)
   }
   const { dtype, size } = info
-  const widen = WIDEN[dtype]
-  if (dtype !== 'F32' && widen === undefined) {
+  if (!isFloatDtype(dtype)) {
     throw new CheckpointError(
       path,
       `Tensor "${name}" of ${path} has dtype ${dtype}, which is not read as float32.`,
@@ -159,7 +175,7 @@ function readTensor(
     throw new RangeError(`Tensor "${name}" has ${size} numbers; the array for it has ${out.length}.`)
   }
   const at = dataStart + info.begin
-  if (widen === undefined) {
+  if (dtype === 'F32') {
     readBytes(file, path, new Uint8Array(out.buffer, out.byteOffset, out.byteLength), at)
     return out
   }
@@ -167,7 +183,7 @@ function readTensor(
   for (let i = 0; i < size; i += perChunk) {
     const half = new Uint16Array(Math.min(perChunk, size - i))
     readBytes(file, path, new Uint8Array(half.buffer), at + 2 * i)
-    widen(half, out.subarray(i, i + half.length))
+    WIDEN[dtype](half, out.subarray(i, i + half.length))
   }
   return out
 }
