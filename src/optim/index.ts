@@ -13,9 +13,11 @@ export {
 export { adamw, momentNames, type AdamwOptions } from './adamw.ts'
 export { amsgrad, type AmsgradOptions } from './amsgrad.ts'
 export { gpt1Adam, type Gpt1AdamOptions } from './gpt1Adam.ts'
+export { addSums, forceOf, penaltyOf, type DecaySums, type Force, type ForceSums, type PenaltyForce } from './force.ts'
 export { lion, type LionOptions } from './lion.ts'
 export { muon, orthogonalise, type MuonOptions } from './muon.ts'
 export { rmsprop, type RmspropOptions } from './rmsprop.ts'
+export { adamRotation, lionRotation, sgdRotation } from './rotation.ts'
 export { scheduleFree, type ScheduleFreeOptions } from './scheduleFree.ts'
 export { sgd, type SgdOptions } from './sgd.ts'
 export {

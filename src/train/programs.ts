@@ -3,6 +3,7 @@ import { bufferName, type Backend, type Executable, type ExecutableReport, type 
 import { evaluationBatches, fillBatch, type Tokens } from '../data/index.ts'
 import type { Role } from '../nn/parameter.ts'
 import { drawsMasks, RANDOM_INPUTS } from '../nn/pass.ts'
+import { readForces, type Forces } from './forces.ts'
 import {
   auxiliaryNames,
   auxiliaryOutput,
@@ -31,22 +32,30 @@ export interface StepResult {
   readonly auxiliaryLosses: Readonly<Record<string, number>>
   /** Before clipping. */
   readonly gradientNorm: number
+  /** Null in a step that was not looked at. */
+  readonly forces: Forces | null
+}
+
+/** For runs that look at the forces of some of their steps. */
+export interface Look {
+  /** Told of the token ids of every training batch; the array is the backend's own. */
+  readonly onBatch?: (ids: Int32Array) => void
 }
 
 export interface TrainingPrograms {
   readonly reports: Readonly<Record<string, ExecutableReport>>
   /** Floating-point operations of one optimizer step. */
   readonly flopsPerStep: number
-  /** One optimizer step on the batches that the position names. */
-  step(tokens: Tokens, position: StepPosition): StepResult
+  /** One optimizer step on the batches that the position names. `look` needs programs compiled for it. */
+  step(tokens: Tokens, position: StepPosition, look?: boolean): StepResult
   /** Loss summed over the targets of one split, batch by batch, so that the caller can stop in between. */
   evaluate(tokens: Tokens): Iterable<{ readonly lossSum: number; readonly count: number }>
   /** √Σ w² for each role. */
   weightNorms(): Partial<Record<Role, number>>
 }
 
-/** Traces and compiles what training with this setup needs. */
-export function compilePrograms(backend: Backend, setup: StepSetup): TrainingPrograms {
+/** Traces and compiles what training with this setup needs; programs that look at the forces only where asked for. */
+export function compilePrograms(backend: Backend, setup: StepSetup, look?: Look): TrainingPrograms {
   const { batchSize, sequenceLength, accumulation } = setup
   const compiled = new Map<string, Executable>()
   const compile = (graph: Graph): Executable => {
@@ -54,7 +63,8 @@ export function compilePrograms(backend: Backend, setup: StepSetup): TrainingPro
     compiled.set(graph.name, executable)
     return executable
   }
-  const run = accumulation === 1 ? wholeStep(backend, setup, compile) : accumulatedStep(backend, setup, compile)
+  const parts = { backend, setup, compile, look }
+  const run = accumulation === 1 ? wholeStep(parts) : accumulatedStep(parts)
   const evaluate = compile(traceEvaluate(setup))
   const norms = compile(traceNorms(setup))
   const roles = [...new Set(setup.parameters.map(({ role }) => role))]
@@ -81,44 +91,80 @@ export function compilePrograms(backend: Backend, setup: StepSetup): TrainingPro
 
 type RunStep = TrainingPrograms['step']
 
-function wholeStep(backend: Backend, setup: StepSetup, compile: (graph: Graph) => Executable): RunStep {
-  const graph = traceTrain(setup)
-  const train = compile(graph)
-  const names = auxiliaryNames(graph)
-  return (tokens, position) => {
-    fillInputs(backend, 'train', setup, tokens, position, 0)
-    setOptimizer(backend, 'train', setup, position)
-    train.run()
+interface StepParts {
+  readonly backend: Backend
+  readonly setup: StepSetup
+  readonly compile: (graph: Graph) => Executable
+  readonly look: Look | undefined
+}
+
+/** A program, and where there is one, the other that looks as well. */
+interface Pair {
+  /** Names of its auxiliary losses. */
+  readonly auxiliary: readonly string[]
+  /** Runs one of the two, once `fill` has written its inputs. Returns the name of that program and what it saw. */
+  run(look: boolean, fill: (program: string) => void): { readonly program: string; readonly forces: Forces | null }
+}
+
+function compilePair(
+  { backend, setup, compile, look }: StepParts,
+  traceProgram: (setup: StepSetup, options: { look: boolean }) => Graph,
+): Pair {
+  const graphs = [false, ...(look ? [true] : [])].map((looks) => traceProgram(setup, { look: looks }))
+  const programs = graphs.map((graph) => ({ name: graph.name, executable: compile(graph), outputs: graph.outputs }))
+  return {
+    auxiliary: auxiliaryNames(graphs[0]!),
+    run(looks, fill) {
+      const chosen = programs[looks ? 1 : 0]
+      if (!chosen)
+        throw new Error('These programs were compiled without a look at the forces; ask for one when compiling.')
+      const { name, executable, outputs } = chosen
+      fill(name)
+      executable.run()
+      return { program: name, forces: looks ? readForces(backend, name, setup, new Set(outputs.keys())) : null }
+    },
+  }
+}
+
+function wholeStep(parts: StepParts): RunStep {
+  const { backend, setup, look } = parts
+  const train = compilePair(parts, traceTrain)
+  return (tokens, position, looks = false) => {
+    const { program, forces } = train.run(looks, (name) => {
+      fillInputs(backend, name, setup, tokens, { ...position, microStep: 0 }, look)
+      setOptimizer(backend, name, setup, position)
+    })
     return {
-      loss: readScalar(backend, 'train', 'loss'),
-      auxiliaryLosses: readAuxiliary(backend, 'train', names),
-      gradientNorm: readScalar(backend, 'train', 'gradientNorm'),
+      loss: readScalar(backend, program, 'loss'),
+      auxiliaryLosses: readAuxiliary(backend, program, train.auxiliary),
+      gradientNorm: readScalar(backend, program, 'gradientNorm'),
+      forces,
     }
   }
 }
 
-function accumulatedStep(backend: Backend, setup: StepSetup, compile: (graph: Graph) => Executable): RunStep {
+function accumulatedStep(parts: StepParts): RunStep {
+  const { backend, setup, look } = parts
   const graph = traceAccumulate(setup)
-  const accumulate = compile(graph)
+  const accumulate = parts.compile(graph)
   const names = auxiliaryNames(graph)
-  const apply = compile(traceApply(setup))
+  const apply = compilePair(parts, traceApply)
   for (const { name, shape, frozen } of setup.parameters) {
     if (frozen !== true) backend.buffer(gradientSumName(name), 'f32', shape).fill(0)
   }
-  return (tokens, position) => {
+  return (tokens, position, looks = false) => {
     let loss = 0
     const auxiliaryLosses = Object.fromEntries(names.map((name) => [name, 0]))
     for (let microStep = 0; microStep < setup.accumulation; microStep++) {
-      fillInputs(backend, 'accumulate', setup, tokens, position, microStep)
+      fillInputs(backend, 'accumulate', setup, tokens, { ...position, microStep }, look)
       accumulate.run()
       loss += readScalar(backend, 'accumulate', 'loss') / setup.accumulation
       for (const [name, value] of Object.entries(readAuxiliary(backend, 'accumulate', names))) {
         auxiliaryLosses[name]! += value / setup.accumulation
       }
     }
-    setOptimizer(backend, 'apply', setup, position)
-    apply.run()
-    return { loss, auxiliaryLosses, gradientNorm: readScalar(backend, 'apply', 'gradientNorm') }
+    const { program, forces } = apply.run(looks, (name) => setOptimizer(backend, name, setup, position))
+    return { loss, auxiliaryLosses, gradientNorm: readScalar(backend, program, 'gradientNorm'), forces }
   }
 }
 
@@ -132,12 +178,13 @@ function fillInputs(
   program: string,
   setup: StepSetup,
   tokens: Tokens,
-  { step, seed }: StepPosition,
-  microStep: number,
+  { step, seed, microStep }: StepPosition & { readonly microStep: number },
+  look: Look | undefined,
 ): void {
   const { batchSize, sequenceLength, accumulation, config } = setup
   const { ids, targets } = batchBuffers(backend, program, setup)
   fillBatch(tokens, { batchSize, context: sequenceLength, seed, step, microStep }, ids, targets)
+  look?.onBatch?.(ids)
   if (!drawsMasks(config)) return
   backend.buffer(bufferName(program, RANDOM_INPUTS.seed), 'i32', [])[0] = seed | 0
   backend.buffer(bufferName(program, RANDOM_INPUTS.step), 'i32', [])[0] = (step * accumulation + microStep) | 0

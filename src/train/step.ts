@@ -4,6 +4,7 @@
  *     train       one optimizer step from one batch: loss, gradients, clipping, AdamW
  *     accumulate  adds a batch's gradients, divided by how many batches there are, to `<parameter>.grad`
  *     apply       the rest of a step that accumulates: clipping and AdamW from those sums, which it clears
+ *     train-look  train, with the step's forces as further outputs (forces.ts); apply-look likewise
  *     evaluate    sum and count of a batch's losses
  *     norms       sums of squares of the weights by role
  *     sample      logits of one position of one sequence
@@ -32,6 +33,7 @@ import type { ParameterSpec, Role } from '../nn/parameter.ts'
 import { evaluationPass, trainingPass, type Pass } from '../nn/pass.ts'
 import { traceParameters, type TracedParameters } from '../nn/traced.ts'
 import type { Optimizer } from '../optim/index.ts'
+import { traceForces } from './forces.ts'
 
 export interface ModelSetup {
   readonly model: Model
@@ -124,28 +126,32 @@ function lossAndGradients(
   }
 }
 
-/** Clipping and the optimizer: the global norm before clipping, and what replaces the states. */
+/** Clipping and the optimizer: the global norm before clipping, what replaces the states, and the forces of the step. */
 function update(
   context: TraceContext,
-  { optimizer, clip }: StepSetup,
+  setup: StepSetup,
   traced: TracedParameters,
   gradients: ReadonlyMap<string, Tensor>,
-): { gradientNorm: Tensor; updates: Readonly<Record<string, Tensor>> } {
+  look: boolean,
+): { outputs: Readonly<Record<string, Tensor>>; updates: Readonly<Record<string, Tensor>> } {
+  const { optimizer, clip } = setup
   const { norm, coefficient } = clipByGlobalNorm([...gradients.values()], clip)
   const entries = [...gradients].map(([name, found]) => {
     return [name, { parameter: traced.get(name), gradient: found }] as const
   })
-  const updates = optimizer.update(context, new Map(entries), clip > 0 ? coefficient : undefined)
-  return { gradientNorm: norm, updates }
+  const [parameters, scale] = [new Map(entries), clip > 0 ? coefficient : undefined]
+  const updates = optimizer.update(context, parameters, scale)
+  const forces = look ? traceForces(context, setup, { parameters, scale, updates }) : {}
+  return { outputs: { gradientNorm: norm, ...forces }, updates }
 }
 
-/** Outputs loss [], auxiliary losses [] and gradientNorm []; updates parameters and optimizer state. */
-export function traceTrain(setup: StepSetup): Graph {
-  return trace('train', (context) => {
+/** Outputs loss [], auxiliary losses [] and gradientNorm [], with `look` also the forces; updates parameters and optimizer state. */
+export function traceTrain(setup: StepSetup, { look = false }: { readonly look?: boolean } = {}): Graph {
+  return trace(look ? 'train-look' : 'train', (context) => {
     const traced = traceParameters(context, setup.parameters)
     const { losses, gradients } = lossAndGradients(context, setup, traced, 1)
-    const { gradientNorm, updates } = update(context, setup, traced, gradients)
-    return { outputs: { ...losses, gradientNorm }, updates }
+    const { outputs, updates } = update(context, setup, traced, gradients, look)
+    return { outputs: { ...losses, ...outputs }, updates }
   })
 }
 
@@ -162,15 +168,15 @@ export function traceAccumulate(setup: StepSetup): Graph {
   })
 }
 
-/** Outputs gradientNorm []; updates parameters and optimizer state, and clears the gradient sums. */
-export function traceApply(setup: StepSetup): Graph {
-  return trace('apply', (context) => {
+/** Outputs gradientNorm [], with `look` also the forces; updates parameters and state, and clears the gradient sums. */
+export function traceApply(setup: StepSetup, { look = false }: { readonly look?: boolean } = {}): Graph {
+  return trace(look ? 'apply-look' : 'apply', (context) => {
     const traced = traceParameters(context, setup.parameters)
     const specs = trainable(setup)
     const sums = specs.map(({ name, shape }) => [name, context.state(gradientSumName(name), shape)] as const)
-    const { gradientNorm, updates } = update(context, setup, traced, new Map(sums))
+    const { outputs, updates } = update(context, setup, traced, new Map(sums), look)
     const cleared = specs.map(({ name, shape }) => [gradientSumName(name), zeros(shape)] as const)
-    return { outputs: { gradientNorm }, updates: { ...updates, ...Object.fromEntries(cleared) } }
+    return { outputs, updates: { ...updates, ...Object.fromEntries(cleared) } }
   })
 }
 

@@ -40,10 +40,8 @@ export function shareCommon(graph: PlanGraph): PlanGraph {
   return rewrite(graph, (node, inputs) => {
     const key = JSON.stringify([node.op.name, inputs.map((input) => input.id), node.attributes, node.shape])
     const twin = known.get(key)
-    if (twin) return twin
-    const kept = inputs.every((input, k) => input === node.inputs[k]) ? node : { ...node, inputs }
-    known.set(key, kept as PlanNode)
-    return undefined
+    if (!twin) known.set(key, node)
+    return twin
   })
 }
 
