@@ -50,6 +50,8 @@ export interface ParameterSpec {
   readonly aliases: readonly string[]
   /** Neither trained nor decayed. */
   readonly frozen?: boolean
+  /** The share of it that computes one token, above 0 to 1: of E experts with k chosen, k/E. All of it unless told. */
+  readonly activeShare?: number
 }
 
 /** How many numbers a tensor of this shape holds; 1 for `[]`. */
@@ -62,18 +64,25 @@ export function totalParameters(parameters: readonly ParameterSpec[]): number {
   return parameters.reduce((sum, parameter) => sum + parameterCount(parameter.shape), 0)
 }
 
+/** The parameters that compute one token: all but those of experts that were not chosen. */
+export function activeParameters(parameters: readonly ParameterSpec[]): number {
+  return parameters.reduce((sum, { shape, activeShare = 1 }) => sum + parameterCount(shape) * activeShare, 0)
+}
+
 /** Collects a model's parameters in the order of declaration. */
 export interface ParameterList {
   /**
    * Declares a parameter. Throws when the name is taken (as a name or as a tie), or when the shape, role or
    * initialisation makes no sense. Returns the name, so that `const w = list.declare('wte.weight', …)` reads well.
    */
-  declare(name: string, shape: readonly number[], role: Role, init: Init, options?: { frozen?: boolean }): string
+  declare(name: string, shape: readonly number[], role: Role, init: Init, options?: DeclareOptions): string
   /** Says that `alias` is the tensor already declared as `name` (or as another alias of it). */
   tie(alias: string, name: string): void
   /** All parameters, in order of declaration. */
   list(): readonly ParameterSpec[]
 }
+
+export type DeclareOptions = Pick<ParameterSpec, 'frozen' | 'activeShare'>
 
 /** An empty list for a model to declare its parameters in. */
 export function parameterList(): ParameterList {
@@ -100,8 +109,13 @@ export function parameterList(): ParameterList {
         throw new Error(`Parameter "${name}": unknown role "${String(role)}"; the roles are ${ROLES.join(', ')}.`)
       }
       claim(name, name)
+      const { activeShare = 1 } = options
+      if (!(activeShare > 0 && activeShare <= 1)) {
+        throw new Error(`Parameter "${name}": its active share is ${activeShare}; it must be above 0, at most 1.`)
+      }
       const frozen = options.frozen === true ? { frozen: true } : {}
-      specs.set(name, { name, shape: [...shape], role, init, aliases: [], ...frozen })
+      const active = activeShare === 1 ? {} : { activeShare }
+      specs.set(name, { name, shape: [...shape], role, init, aliases: [], ...frozen, ...active })
       return name
     },
     tie(alias, name) {

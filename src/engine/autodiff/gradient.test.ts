@@ -72,6 +72,18 @@ describe('gradient', () => {
     expect([...backend.buffer('g/dx', 'f32', [2, 3])]).toEqual([1, 2, 3, 1, 2, 3])
   })
 
+  it('takes integers for constants, whatever they were made from', () => {
+    const backend = createInterpreterBackend({ precision: 'f64' })
+    const graph = trace('g', (t) => {
+      const x = t.state('x', [3])
+      const [dx] = gradient(e.sum(e.mul(x, e.toFloat(e.toInt(x)))), [x])
+      return { outputs: { dx: dx! } }
+    })
+    backend.buffer('x', 'f32', [3]).set([1.5, -2.5, 7])
+    backend.compile(graph).run()
+    expect([...backend.buffer('g/dx', 'f32', [3])]).toEqual([1, -2, 7])
+  })
+
   it('differentiates by an intermediate tensor too', () => {
     const graph = trace('g', (t) => {
       const x = t.state('x', [])

@@ -42,11 +42,15 @@ export function gradient(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
   })
 }
 
-/** The nodes, in creation order, that depend on one of `wrt` and that the loss depends on. */
+/**
+ * The nodes, in creation order, that depend on one of `wrt` and that the loss depends on. What is computed from integers
+ * does not: a choice or a count is constant almost everywhere, whatever it was made from.
+ */
 function nodesBetween(loss: Tensor, wrt: readonly Tensor[]): Set<Tensor> {
   const dependent = new Set<Tensor>()
   for (const tensor of ancestors([loss])) {
-    if (wrt.includes(tensor) || tensor.inputs.some((input) => dependent.has(input))) dependent.add(tensor)
+    const isMade = tensor.dtype === 'f32' && tensor.inputs.some((input) => dependent.has(input))
+    if (isMade || wrt.includes(tensor)) dependent.add(tensor)
   }
   return dependent
 }
