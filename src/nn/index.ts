@@ -1,5 +1,15 @@
 /** Parameters and layers, as plain functions. */
 export * from './parameter.ts'
+export {
+  declareExperts,
+  experts,
+  loadBalancing,
+  route,
+  type ExpertParts,
+  type ExpertSizes,
+  type RouterOptions,
+  type Routing,
+} from './experts.ts'
 export { embedding, gatedMlp, layerNormed, linear, mlp, rmsNormed } from './layers.ts'
 export { lossSum, meanLoss } from './loss.ts'
 export {
