@@ -6,8 +6,14 @@
  *     const backend = createBackend()
  *     for await (const event of train({ recipe, corpus, backend, out: 'runs/first' })) console.log(event)
  *
- * Optimizers, decay policies, schedules and the ledger are all in `halflife/optim`; tracing, differentiating and
- * compiling functions of tensors in `halflife/engine`.
+ * Or weight decay alone, on parameters and a loss of your own (examples/01-weight-decay-in-twenty-lines.ts):
+ *
+ *     const book = ledger(parameters, policies.nanogpt, { weightDecay: 0.1, learningRates, steps })
+ *     const optimizer = adamw(ledgerGroups(book, parameters), { learningRate: 1e-3 })
+ *     const step = compileStep({ backend, parameters, optimizer, loss: (weights, input) => … })
+ *
+ * All optimizers, forms of decay and schedules are in `halflife/optim`; tracing, differentiating and compiling functions
+ * of tensors in `halflife/engine`.
  */
 
 // What to train.
@@ -41,11 +47,15 @@ export { availableBackends, BackendError, createBackend, type Backend, type Back
 
 // Training and writing.
 export {
+  compileStep,
   createSampler,
+  initialiseParameters,
   modelSetup,
   recipeLedger,
   train,
   TrainingError,
+  type CompiledStep,
+  type CompileStepOptions,
   type Sampler,
   type SampleOptions,
   type TrainEvent,
@@ -53,13 +63,31 @@ export {
   type TrainSummary,
 } from './train/index.ts'
 
+// Parameters of a model of one's own.
+export {
+  normal,
+  ones,
+  parameterList,
+  ROLES,
+  traceParameters,
+  truncatedNormal,
+  zeros,
+  type Init,
+  type ParameterList,
+  type ParameterSpec,
+  type Role,
+  type TracedParameters,
+} from './nn/index.ts'
+
 // Weight decay.
 export {
   adamw,
-  buildLedger,
+  buildLedger as ledger,
+  createOptimizer,
   diffLedgers,
   explain,
   findPolicy,
+  ledgerGroups,
   policies,
   PolicyError,
   policyNames,
@@ -67,6 +95,9 @@ export {
   renderLedger,
   type Explanation,
   type Ledger,
+  type LedgerRun,
+  type Optimizer,
+  type ParameterGroup,
   type Policy,
   type PolicyParameter,
 } from './optim/index.ts'

@@ -54,6 +54,16 @@ describe('decay reaches every backend', () => {
     },
   )
 
+  test.each(reachable.map(({ name }) => name))('%s: each group decays by its own λ', (name) => {
+    const groups = SPECS.map((params, k) => ({ params, weightDecay: k / 2 }))
+    const run = chosenGradients(SPECS, adamw(groups, { learningRate: 0.1 }), { backend: open(name) })
+    for (const spec of SPECS) run.fill(spec.name, 2)
+    run.step(1)
+    SPECS.forEach((spec, k) => {
+      for (const value of run.read(spec.name)) expect(value).toBeCloseTo(2 * (1 - 0.05 * k), 6)
+    })
+  })
+
   test.each(optimizerNames)('%s: the same weights on all of them, for every form', (optimizer) => {
     for (const form of decayFormNames) {
       const results = reachable.map(({ name }) => {

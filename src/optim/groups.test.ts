@@ -42,6 +42,18 @@ describe('resolveGroups', () => {
     expect(settings.get('fc.weight')).toEqual({ weightDecay: 0.01, learningRateMultiplier: 1, group: 1 })
   })
 
+  test('or is a multiplier to begin with; not both', () => {
+    const group = { params: [parameter('w')], learningRateMultiplier: 0.5 }
+    expect(resolveGroups([group], defaults).get('w')).toMatchObject({ learningRateMultiplier: 0.5 })
+    expect(resolveGroups([group], { ...defaults, learningRate: 0 }).get('w')?.learningRateMultiplier).toBe(0.5)
+    expect(() => resolveGroups([{ ...group, learningRate: 1e-3 }], defaults)).toThrow(
+      'group 0 has both a learningRate and a learningRateMultiplier; keep one of them.',
+    )
+    expect(() => resolveGroups([{ ...group, learningRateMultiplier: -1 }], defaults)).toThrow(
+      'learningRateMultiplier of group 0 is -1',
+    )
+  })
+
   test('a frozen parameter gets no decay', () => {
     const settings = resolveGroups([{ params: [parameter('w', [], true)], weightDecay: 0.1 }], defaults)
     expect(settings.get('w')?.weightDecay).toBe(0)

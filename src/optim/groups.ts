@@ -18,6 +18,8 @@ export interface ParameterGroup {
   readonly weightDecay?: number
   /** Learning rate of this group at the peak; default the optimizer's. */
   readonly learningRate?: number
+  /** The same as a factor on the optimizer's, zero or more; give one of the two. Default 1. */
+  readonly learningRateMultiplier?: number
   /** What λ is multiplied with in each step, counted from 0; default the optimizer's, or 1 throughout. */
   readonly decaySchedule?: Schedule
   /**
@@ -44,7 +46,7 @@ export interface GroupSetting {
   readonly normalised?: boolean
 }
 
-const KEYS = ['params', 'weightDecay', 'learningRate', 'decaySchedule', 'normalised'] as const
+const KEYS = ['params', 'weightDecay', 'learningRate', 'learningRateMultiplier', 'decaySchedule', 'normalised'] as const
 const OPTIMIZER_KEYS = new Set(['betas', 'eps', 'policy', 'form', 'clip'])
 
 /**
@@ -147,19 +149,29 @@ function tiedNames(parameters: readonly GroupParameter[]): Map<string, string> {
 function settingOf(group: ParameterGroup, index: number, defaults: GroupDefaults): GroupSetting {
   const where = `group ${index}`
   const weightDecay = checkNumber('weightDecay', group.weightDecay ?? defaults.weightDecay, where)
-  const learningRate = checkNumber('learningRate', group.learningRate ?? defaults.learningRate, where)
-  const own = {
+  return {
+    weightDecay,
+    learningRateMultiplier: multiplierOf(group, where, defaults),
     group: index,
     ...(group.decaySchedule === undefined ? {} : { decaySchedule: checkSchedule(group.decaySchedule, where) }),
     ...(group.normalised === undefined ? {} : { normalised: checkFlag(group.normalised, where) }),
   }
-  if (learningRate === defaults.learningRate) return { weightDecay, learningRateMultiplier: 1, ...own }
+}
+
+function multiplierOf(group: ParameterGroup, where: string, defaults: GroupDefaults): number {
+  const { learningRateMultiplier } = group
+  if (learningRateMultiplier !== undefined) {
+    if (group.learningRate === undefined) return checkNumber('learningRateMultiplier', learningRateMultiplier, where)
+    throw new TypeError(`${where} has both a learningRate and a learningRateMultiplier; keep one of them.`)
+  }
+  const learningRate = checkNumber('learningRate', group.learningRate ?? defaults.learningRate, where)
+  if (learningRate === defaults.learningRate) return 1
   if (defaults.learningRate === 0) {
     throw new RangeError(
       `learningRate of ${where} is ${learningRate}, but the optimizer's is 0, so no factor between them exists.`,
     )
   }
-  return { weightDecay, learningRateMultiplier: learningRate / defaults.learningRate, ...own }
+  return learningRate / defaults.learningRate
 }
 
 function checkSchedule(schedule: unknown, where: string): Schedule {

@@ -84,6 +84,7 @@ export {
   type Forecaster,
   type ForecastRun,
 } from './forecast.ts'
+export { ledgerGroups } from './ledgerGroups.ts'
 export { diffLedgers, type ComparableLedger, type LedgerChange, type LedgerDiff } from './ledgerDiff.ts'
 export { renderLedgerDiff } from './ledgerDiffTable.ts'
 export { renderLedger, type RenderOptions } from './ledgerTable.ts'

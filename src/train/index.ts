@@ -14,6 +14,8 @@ export {
   type TrainSummary,
 } from './events.ts'
 export { train } from './trainer.ts'
+export { compileStep, type CompiledStep, type CompileStepOptions, type StepMeasures } from './compileStep.ts'
+export { initialiseParameters } from './initialise.ts'
 export type { TrainOptions } from './options.ts'
 export { createSampler, openSampler, type OpenedSampler, type Sampler, type SampleOptions } from './sample.ts'
 export { inspectStep } from './inspection.ts'
