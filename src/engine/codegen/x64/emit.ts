@@ -188,7 +188,7 @@ export class Emitter {
     if (kind === 'loadMask') encoder.memory(vectorRows.maskLoad, 0, target, 0, memory)
     else if (kind === 'storeMask') encoder.memory(vectorRows.maskStore, 0, a, 0, memory)
     else if (kind === 'store') encoder.memory(row, length, a, 0, memory)
-    else if (!this.#features.avx512) encoder.memory(row, length, kind === 'loadMasked' ? target : a, c, memory)
+    else if (!this.#features.avx512) encoder.memory(row, length, target, c, memory)
     else if (kind === 'loadMasked') encoder.memory(row, length, target, 0, memory, { mask: c, zeroing: true })
     else encoder.memory(row, length, a, 0, memory, { mask: c })
   }

@@ -2,7 +2,7 @@
 import type { Statement, Value } from '../../kernel/kernel.ts'
 import type { ScalarOpName } from '../../kernel/scalarOps.ts'
 import { lanesOf } from './constants.ts'
-import type { VirtualRegister } from './instruction.ts'
+import type { VirtualMemory, VirtualRegister } from './instruction.ts'
 import { bitsOf, type Selection } from './selection.ts'
 import { vectorRows, type VectorRow } from './vectorRows.ts'
 
@@ -227,8 +227,35 @@ export function selectStore(s: Selection, { value, address, lanes }: Statement &
     s.emit('store', { row: vectorRows.store, length: s.length, a, memory })
   } else if (exact) {
     s.emit('store', { row: exact.store, length: exact.length, a, memory })
+  } else if (s.features.avx512) {
+    const c = s.constant({ kind: 'tail', lanes })
+    s.emit('storeMasked', { row: vectorRows.store, length: s.length, a, c, memory })
   } else {
-    const row = s.features.avx512 ? vectorRows.store : vectorRows.storeMasked
-    s.emit('storeMasked', { row, length: s.length, a, c: s.constant({ kind: 'tail', lanes }), memory })
+    storePieces(s, a, memory, lanes)
+  }
+}
+
+/**
+ * 3, 5, 6 or 7 of 8 lanes as stores of four, two and one: vmaskmovps to memory takes some dozens of micro-operations on
+ * AMD's cores (Agner Fog's instruction tables).
+ */
+function storePieces(s: Selection, value: VirtualRegister, memory: VirtualMemory, lanes: number): void {
+  let rest = value
+  let stored = 0
+  for (const count of [4, 2, 1]) {
+    if ((lanes & count) === 0) continue
+    const { store, length } = exactRows.get(count)!
+    s.emit('store', {
+      row: store,
+      length,
+      a: rest,
+      memory: { ...memory, displacement: memory.displacement + 4 * stored },
+    })
+    stored += count
+    if (stored === lanes) return
+    const next = s.temporary('vector')
+    if (count === 4) s.emit('extract', { row: vectorRows.extract128, length: 1, target: next, a: rest, immediate: 1 })
+    else s.emit('unary', { row: vectorRows.permute, length: 0, target: next, b: rest, immediate: exchangeHalves })
+    rest = next
   }
 }

@@ -63,7 +63,6 @@ export const vectorRows = {
   loadTwo: row('vmovsd', 1, 3, 0x10, { memory: 8, w: 1 }),
   storeTwo: row('vmovsd', 1, 3, 0x11, { memory: 8, w: 1 }),
   loadMasked: row('vmaskmovps', 2, 1, 0x2c, onlyVex),
-  storeMasked: row('vmaskmovps', 2, 1, 0x2e, onlyVex),
   broadcast: row('vbroadcastss', 2, 1, 0x18, { memory: 4 }),
   broadcastInt: row('vpbroadcastd', 2, 1, 0x58, { memory: 4 }),
   broadcastGeneral: row('vpbroadcastd', 2, 1, 0x7c, onlyEvex),

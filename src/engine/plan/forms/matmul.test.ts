@@ -30,15 +30,15 @@ const cases: readonly Case[] = [
   { name: 'A transposed', m: 65, n: 130, k: 40, aTransposed: true, expected: { packsA: 'steps' } },
   { name: 'rows that alias', m: 29, n: 100, k: 1024, expected: { packsA: 'rows' } },
   { name: 'few rows', m: 3, n: 200, k: 17, expected: { splitsColumns: true } },
-  { name: 'deep', m: 17, n: 33, k: 4099, expected: { depthBlocks: 3 } },
-  { name: 'deep, A packed by rows', m: 15, n: 97, k: 4100, expected: { depthBlocks: 3, packsA: 'rows' } },
+  { name: 'deep', m: 17, n: 33, k: 1539, expected: { depthBlocks: 4 } },
+  { name: 'deep, A packed by rows', m: 15, n: 97, k: 1540, expected: { depthBlocks: 4, packsA: 'rows' } },
   {
     name: 'deep, A packed by steps',
     m: 17,
     n: 97,
-    k: 4099,
+    k: 1539,
     aTransposed: true,
-    expected: { depthBlocks: 3, packsA: 'steps' },
+    expected: { depthBlocks: 4, packsA: 'steps' },
   },
 ]
 

@@ -18,11 +18,11 @@ export interface MatmulShape {
   readonly bColumn: number
 }
 
-/** Bytes of A that one thread walks again for each panel of B: half of a common 1 MiB level-2 cache. */
+/** Bytes of A that one thread walks again for each panel of B. */
 const rowBlockBytes = 512 * 1024
-/** A deeper product is cut along k, so that a panel of B stays in the level-2 cache too. */
-const deepest = 4096
-const blockDepth = 2048
+/** A deeper product is cut along k, so that a panel of B stays in the level-1 cache, or nearly, while A passes. */
+const deepest = 1536
+const blockDepth = 512
 /** A's rows this many bytes apart, or a multiple, fall on the same few lines of a level-1 cache of 8 ways. */
 const aliasBytes = 4096
 /** A is rearranged when at least this many columns of C will read it. */

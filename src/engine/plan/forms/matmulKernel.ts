@@ -6,6 +6,7 @@ import type { MatmulPlan } from './matmul.ts'
 import { lanesOf, matmulTile, type TileOperand } from './matmulTile.ts'
 
 const floatBytes = 4
+const lineBytes = 64
 
 /** Arguments: A, B (or its panels), C. */
 export function matmulKernel(plan: MatmulPlan): Kernel {
@@ -174,26 +175,31 @@ export class MatmulEmitter {
     return { from, to, first, panelBytes: blocking.tileRows * stride * floatBytes }
   }
 
-  /** Panels of A's rows copied to scratch as [panel][k][tileRows]. */
+  /**
+   * Panels of A's rows copied to scratch as [panel][k][tileRows], the panels a cache line apart so that they do not fall on
+   * the same few lines of the level-1 cache. A is read as it lies, step by step.
+   */
   #copySteps(from: Value, to: Value, { start, depth }: DepthBlock): RowBlock {
     const b = this.#b
     const { shape, blocking, rowBlock } = this.#plan
     const { tileRows } = blocking
-    const panelBytes = this.#plan.depth * tileRows * floatBytes
+    const panelBytes = this.#plan.depth * tileRows * floatBytes + lineBytes
     const copy = this.#scratch(rowBlock * panelBytes)
     const source = this.#rowsInPlace(this.#a, from, to, start).first.pointer
     const copyPanels = (begin: Value, end: Value, rows: number): void => {
-      b.for(begin, end, 1, (panel) => {
-        const index = b.op('intSub', [panel, from])
-        const panelFrom = b.intAdd(source, b.intMul(index, tileRows * floatBytes))
-        const panelTo = b.intAdd(copy, b.intMul(index, panelBytes))
-        b.for(0, depth, 1, (k) => {
-          const stepFrom = b.intAdd(panelFrom, b.intMul(k, shape.aStep * floatBytes))
-          const stepTo = b.intAdd(panelTo, b.intMul(k, tileRows * floatBytes))
+      const first = b.op('intSub', [begin, from])
+      const panelFrom = b.intAdd(source, b.intMul(first, tileRows * floatBytes))
+      const panelTo = b.intAdd(copy, b.intMul(first, panelBytes))
+      b.for(0, depth, 1, (k) => {
+        const stepFrom = b.variable(b.intAdd(panelFrom, b.intMul(k, shape.aStep * floatBytes)))
+        const stepTo = b.variable(b.intAdd(panelTo, b.intMul(k, tileRows * floatBytes)))
+        b.for(begin, end, 1, () => {
           for (let at = 0; at < rows; at += b.lanes) {
             const lanes = Math.min(b.lanes, rows - at)
             b.store(b.load(b.at(stepFrom, at * floatBytes), lanes), b.at(stepTo, at * floatBytes), lanes)
           }
+          b.assign(stepFrom, b.intAdd(stepFrom, tileRows * floatBytes))
+          b.assign(stepTo, b.intAdd(stepTo, panelBytes))
         })
       })
     }
