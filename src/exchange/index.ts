@@ -1,0 +1,4 @@
+/** Models in the formats of other programs, in and out. */
+export { ExchangeError } from './exchangeError.ts'
+export { isHuggingFaceFolder, openHuggingFace } from './huggingface/open.ts'
+export type { ModelSettings, Pretrained } from './pretrained.ts'
