@@ -108,5 +108,7 @@ function traceWithout(name: string) {
 
 test('architectures are found by name', () => {
   expect(findModel('gpt2')).toBe(gpt2)
-  expect(() => findModel('gpt5')).toThrow('Unknown architecture "gpt5". The architectures are: gpt2, llama.')
+  expect(() => findModel('gpt5')).toThrow(
+    'Unknown architecture "gpt5". The architectures are: gpt2, gpt3, llama, palm, ',
+  )
 })

@@ -8,9 +8,10 @@
  * Letters in the shape comments: B sequences of T tokens, N = B·T rows, C = width, V = vocabulary.
  */
 import { add, reshape, scope, type Tensor } from '../engine/index.ts'
+import { declareLinear, declareNorm } from '../nn/declare.ts'
 import { embedding, layerNormed, mlp } from '../nn/layers.ts'
 import { packedSelfAttention } from '../nn/selfAttention.ts'
-import { normal, ones, parameterList, zeros, type ParameterSpec } from '../nn/parameter.ts'
+import { normal, parameterList, type ParameterSpec } from '../nn/parameter.ts'
 import type { Pass } from '../nn/pass.ts'
 import type { TracedParameters } from '../nn/traced.ts'
 import { defineModel, type ConfigOf } from './model.ts'
@@ -21,40 +22,36 @@ const INITIAL_DEVIATION = 0.02
 type Config = ConfigOf<'bias'>
 
 /** The projections that add to the residual stream start smaller by 1/√(2·layers) (the paper's section 2.3). */
-function declareParameters(config: Config): readonly ParameterSpec[] {
+export function declareParameters(config: Config): readonly ParameterSpec[] {
   const { layers, width, context, vocab, bias } = config
   const list = parameterList()
-  const declareNorm = (name: string): void => {
-    list.declare(`${name}.weight`, [width], 'gain', ones)
-    if (bias) list.declare(`${name}.bias`, [width], 'bias', zeros)
-  }
-  const declareLinear = (name: string, from: number, to: number, deviation = INITIAL_DEVIATION): void => {
-    list.declare(`${name}.weight`, [from, to], 'matrix', normal(deviation))
-    if (bias) list.declare(`${name}.bias`, [to], 'bias', zeros)
-  }
-  const residual = INITIAL_DEVIATION / Math.sqrt(2 * layers)
-  list.declare('wte.weight', [vocab, width], 'embedding', normal(INITIAL_DEVIATION))
-  list.declare('wpe.weight', [context, width], 'position', normal(INITIAL_DEVIATION))
+  const init = normal(INITIAL_DEVIATION)
+  const residual = normal(INITIAL_DEVIATION / Math.sqrt(2 * layers))
+  list.declare('wte.weight', [vocab, width], 'embedding', init)
+  list.declare('wpe.weight', [context, width], 'position', init)
   for (let i = 0; i < layers; i++) {
-    declareNorm(`h.${i}.ln_1`)
-    declareLinear(`h.${i}.attn.c_attn`, width, 3 * width) // queries, keys, values side by side
-    declareLinear(`h.${i}.attn.c_proj`, width, width, residual)
-    declareNorm(`h.${i}.ln_2`)
-    declareLinear(`h.${i}.mlp.c_fc`, width, 4 * width)
-    declareLinear(`h.${i}.mlp.c_proj`, 4 * width, width, residual)
+    declareNorm(list, `h.${i}.ln_1`, width, bias)
+    declareLinear(list, `h.${i}.attn.c_attn`, [width, 3 * width], init, bias) // queries, keys, values side by side
+    declareLinear(list, `h.${i}.attn.c_proj`, [width, width], residual, bias)
+    declareNorm(list, `h.${i}.ln_2`, width, bias)
+    declareLinear(list, `h.${i}.mlp.c_fc`, [width, 4 * width], init, bias)
+    declareLinear(list, `h.${i}.mlp.c_proj`, [4 * width, width], residual, bias)
   }
-  declareNorm('ln_f')
+  declareNorm(list, 'ln_f', width, bias)
   list.tie('lm_head.weight', 'wte.weight')
   return list.list()
 }
 
-/** Dropout acts on the embeddings, the attention weights and both residual branches of each block, as in GPT-2. */
+/**
+ * Dropout acts on the embeddings, the attention weights and both residual branches of each block, as in GPT-2. `windowOf`
+ * says how many positions each sees in a block, its own included; 0 for all before it, as unless told.
+ */
 export function hidden(
   parameters: TracedParameters,
   config: ConfigOf<never>,
   ids: Tensor,
   pass: Pass,
-  windowOf: (layer: number) => number | undefined = () => undefined,
+  windowOf: (layer: number) => number = () => 0,
 ): Tensor {
   const [batch, time] = ids.shape as readonly [number, number]
   const { layers, heads, width } = config

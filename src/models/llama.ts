@@ -6,17 +6,14 @@
  *     for each block:  x = x + attention(norm(x));  x = x + swiglu(norm(x))
  *     logits = norm(x) · lm_headᵀ
  */
-import type { Tensor } from '../engine/index.ts'
-import { gatedMlp } from '../nn/layers.ts'
-import type { ParameterSpec } from '../nn/parameter.ts'
-import { declareDecoder, decoder, declareGatedMlp, tableOrHead } from './decoder.ts'
-import { defineModel } from './model.ts'
+import { decoder, denseMlp } from './decoder.ts'
+import { defineModel, type ConfigOf } from './model.ts'
+
+type Config = ConfigOf<'kvHeads' | 'feedForward' | 'normEps' | 'ropeTheta' | 'tied'>
 
 /** The architecture `llama`, under LlamaForCausalLM's names. */
 export const llama = defineModel({
   name: 'llama',
   reads: ['kvHeads', 'feedForward', 'normEps', 'ropeTheta', 'tied'],
-  declareParameters: (config): readonly ParameterSpec[] => declareDecoder(config, declareGatedMlp),
-  hidden: (parameters, config, ids, pass): Tensor => decoder(parameters, config, ids, pass, { mlp: gatedMlp }),
-  outputLayer: tableOrHead,
+  ...decoder<Config>({ mlp: denseMlp }),
 })

@@ -1,6 +1,15 @@
 /** Parameters and layers, as plain functions. */
 export * from './parameter.ts'
 export {
+  declareGatedMlp,
+  declareGroupedAttention,
+  declareHead,
+  declareLinear,
+  declareNorm,
+  type GroupedAttentionSizes,
+  type QkNorm,
+} from './declare.ts'
+export {
   declareExperts,
   experts,
   loadBalancing,
@@ -11,7 +20,7 @@ export {
   type Routing,
 } from './experts.ts'
 export { embedding, gatedMlp, layerNormed, linear, mlp, rmsNormed } from './layers.ts'
-export { lossSum, meanLoss } from './loss.ts'
+export { lossSum, meanLoss, meanZLoss } from './loss.ts'
 export {
   drawsMasks,
   evaluationPass,

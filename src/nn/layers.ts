@@ -33,11 +33,21 @@ export function rmsNormed(parameters: TracedParameters, name: string, x: Tensor,
   return scope(name, () => rmsNorm(x, parameters.get(`${name}.weight`), { epsilon }))
 }
 
-/** c_proj(gelu(c_fc(x))) with GELU's tanh form. x [N, C] -> [N, C] */
-export function mlp(parameters: TracedParameters, name: string, x: Tensor): Tensor {
-  const hidden = linear(parameters, `${name}.c_fc`, x) // [N, 4C]
-  const active = scope(name, () => gelu(hidden))
-  return linear(parameters, `${name}.c_proj`, active)
+/** The two linear maps of an MLP without a gate, and what lies between them. */
+export interface MlpParts {
+  readonly first: string
+  readonly second: string
+  readonly activation: (x: Tensor) => Tensor
+}
+
+/** GPT-2's, with GELU's tanh form. */
+const GPT2_MLP: MlpParts = { first: 'c_fc', second: 'c_proj', activation: gelu }
+
+/** second(activation(first(x))), with GPT-2's names and activation unless told. x [N, C] -> [N, C] */
+export function mlp(parameters: TracedParameters, name: string, x: Tensor, parts = GPT2_MLP): Tensor {
+  const hidden = linear(parameters, `${name}.${parts.first}`, x) // [N, 4C]
+  const active = scope(name, () => parts.activation(hidden))
+  return linear(parameters, `${name}.${parts.second}`, active)
 }
 
 /** SwiGLU (Shazeer 2020, arXiv:2002.05202): down_proj(silu(gate_proj(x)) · up_proj(x)). x [N, C] -> [N, C] */

@@ -25,6 +25,8 @@ export interface AttendOptions {
   readonly scale?: number
   /** A query sees the last `window` keys, its own included; all before it unless told. */
   readonly window?: number | undefined
+  /** Scores become softCap · tanh(score / softCap); as they are unless told. */
+  readonly softCap?: number | undefined
 }
 
 /** Which residual branch of a block; a block whose branches run side by side has both as well. */
@@ -141,11 +143,12 @@ const STREAMS = {
   depth: (layer: number, branch: Branch) => -(2 * layer + (branch === 'attention' ? 1 : 2)),
 } as const
 
-function attentionOptions(q: Tensor, { scale, window }: AttendOptions = {}) {
+function attentionOptions(q: Tensor, { scale, window, softCap }: AttendOptions = {}) {
   return {
     scale: scale ?? 1 / Math.sqrt(q.shape[3]!),
     causal: true as const,
     ...(window === undefined ? {} : { window }),
+    ...(softCap === undefined ? {} : { softCap }),
   }
 }
 

@@ -4,7 +4,8 @@
  * Letters in the shape comments: B sequences of T tokens, N = B·T rows, C = width, H heads of D over KV heads of keys.
  */
 import { reshape, scope, slice, type Tensor } from '../engine/index.ts'
-import { linear } from './layers.ts'
+import type { QkNorm } from './declare.ts'
+import { linear, rmsNormed } from './layers.ts'
 import type { Pass } from './pass.ts'
 import { rotate, type Rotation } from './rotary.ts'
 import type { TracedParameters } from './traced.ts'
@@ -48,6 +49,12 @@ export interface GroupedAttentionOptions extends PackedAttentionOptions {
   readonly headDim: number
   /** Turns queries and keys by their positions. */
   readonly rotation: Rotation
+  /** Norms of queries and keys before they turn, `${name}.q_norm` and `${name}.k_norm`; none unless told. */
+  readonly qkNorm?: { readonly over: QkNorm; readonly epsilon: number } | undefined
+  /** Scores are capped to ±softCap by softCap · tanh(score / softCap); 0 or undefined for no cap. */
+  readonly softCap?: number | undefined
+  /** Factor of the scores; 1/√D unless told. */
+  readonly scale?: number
 }
 
 /**
@@ -59,15 +66,26 @@ export function groupedSelfAttention(
   name: string,
   x: Tensor,
   pass: Pass,
-  { layer, batch, heads, kvHeads, headDim, rotation, window }: GroupedAttentionOptions,
+  options: GroupedAttentionOptions,
 ): Tensor {
+  const { layer, batch, heads, kvHeads, headDim, rotation, qkNorm, window, softCap, scale } = options
   const rows = x.shape[0]!
-  const split = (part: string, count: number): Tensor => {
-    return reshape(linear(parameters, `${name}.${part}`, x), [batch, rows / batch, count, headDim])
+  const split = (y: Tensor, count: number): Tensor => reshape(y, [batch, rows / batch, count, headDim])
+  const turned = (part: 'q' | 'k', count: number): Tensor => {
+    const y = linear(parameters, `${name}.${part}_proj`, x)
+    const normed = (z: Tensor): Tensor => rmsNormed(parameters, `${name}.${part}_norm`, z, qkNorm!.epsilon)
+    const whole = split(qkNorm?.over === 'row' ? normed(y) : y, count)
+    const heads = qkNorm?.over === 'head' ? normed(whole) : whole
+    return scope(name, () => rotate(heads, rotation))
   }
-  const [q, k, v] = [split('q_proj', heads), split('k_proj', kvHeads), split('v_proj', kvHeads)]
+  const [q, k] = [turned('q', heads), turned('k', kvHeads)]
+  const v = split(linear(parameters, `${name}.v_proj`, x), kvHeads)
   const mixed = scope(name, () => {
-    const attended = pass.attend(layer, rotate(q, rotation), rotate(k, rotation), v, { window: window || undefined })
+    const attended = pass.attend(layer, q, k, v, {
+      window: window || undefined,
+      softCap: softCap || undefined,
+      ...(scale === undefined ? {} : { scale }),
+    })
     return reshape(attended, [rows, heads * headDim])
   })
   return linear(parameters, `${name}.o_proj`, mixed)

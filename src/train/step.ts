@@ -28,7 +28,7 @@ import {
   type TraceContext,
 } from '../engine/index.ts'
 import { logitsOf, type Model, type ModelConfig } from '../models/index.ts'
-import { lossSum, meanLoss } from '../nn/loss.ts'
+import { lossSum, meanLoss, meanZLoss } from '../nn/loss.ts'
 import type { ParameterSpec, Role } from '../nn/parameter.ts'
 import { evaluationPass, trainingPass, type Pass } from '../nn/pass.ts'
 import { traceParameters, type TracedParameters } from '../nn/traced.ts'
@@ -110,7 +110,9 @@ function lossAndGradients(
   const { config, batchSize, sequenceLength } = setup
   const { ids, targets } = batchInputs(context, [batchSize, sequenceLength])
   const pass = trainingPass(context, config)
-  const loss = meanLoss(logits(setup, traced, ids, pass), targets)
+  const scores = logits(setup, traced, ids, pass)
+  const loss = meanLoss(scores, targets)
+  if (config.zLoss) pass.addLoss('z', meanZLoss(scores, targets), config.zLoss)
   const auxiliary = [...pass.losses]
   const total = auxiliary.reduce((sum, [, { value, weight }]) => add(sum, mul(value, weight)), loss)
   const names = trainable(setup).map(({ name }) => name)

@@ -9,7 +9,7 @@ import { groupedMatmulRow, groupedOuterRow } from './grouped.ts'
 import { groupByRow, groupRowsRow } from './grouping.ts'
 import { concatRow, padRow } from './join.ts'
 import { constantRow, inputRow, stateRow } from './leaf.ts'
-import { crossEntropyRow } from './loss.ts'
+import { crossEntropyRow, logSumExpRow } from './loss.ts'
 import { matmulRow } from './matmul.ts'
 import { broadcastToRow, reshapeRow, sliceRow, transposeRow } from './movement.ts'
 import { layerNormRow, logSoftmaxRow, rmsNormRow, softmaxRow } from './normalize.ts'
@@ -84,6 +84,7 @@ export const allRows: readonly OpRow[] = [
   softmaxRow,
   logSoftmaxRow,
   crossEntropyRow,
+  logSumExpRow,
   topKIndicesRow,
   // attention
   attentionRow,
