@@ -14,6 +14,10 @@ const sequences = [
 ]
 const targets = [1, 4, 1, 5, 9, 2, 6, 0, 7, -1, 8, 6, 3, 5]
 
+function loss(backend: Backend): number {
+  return backend.buffer('model/loss', 'f32', [])[0]!
+}
+
 describe.each(architectureNames)('%s', (name) => {
   const model = findModel(name)
   const config = tinyConfigs[name]
@@ -23,13 +27,13 @@ describe.each(architectureNames)('%s', (name) => {
     const traced = traceParameters(context, parameters)
     const ids = context.input('ids', 'i32', [2, 7])
     const logits = logitsOf(model.hidden(traced, config, ids, evaluationPass()), model.outputLayer(traced, config))
-    const loss = meanLoss(logits, context.input('targets', 'i32', [14]))
+    const mean = meanLoss(logits, context.input('targets', 'i32', [14]))
     const found = gradient(
-      loss,
+      mean,
       parameters.map(({ name: parameter }) => traced.get(parameter)),
     )
     const gradients = Object.fromEntries(parameters.map(({ name: parameter }, k) => [`d ${parameter}`, found[k]!]))
-    return { outputs: { logits, loss, ...gradients } }
+    return { outputs: { logits, loss: mean, ...gradients } }
   })
 
   /** The backend after a run, weight w of parameter p being w + step · direction(p). */
@@ -45,7 +49,6 @@ describe.each(architectureNames)('%s', (name) => {
     executable.run()
     return backend
   }
-  const loss = (backend: Backend): number => backend.buffer('model/loss', 'f32', [])[0]!
 
   test('its logits are the plain twin’s', () => {
     const found = run().buffer('model/logits', 'f32', [14, 11])

@@ -11,7 +11,7 @@
 import { add, reshape, scope, type Tensor } from '../engine/index.ts'
 import { declareGatedMlp, declareGroupedAttention, declareNorm } from '../nn/declare.ts'
 import { embedding, gatedMlp, layerNormed } from '../nn/layers.ts'
-import { normal, parameterList, type ParameterSpec } from '../nn/parameter.ts'
+import { normal, parameterList, type Init, type ParameterSpec } from '../nn/parameter.ts'
 import type { Pass } from '../nn/pass.ts'
 import { rotation } from '../nn/rotary.ts'
 import { groupedSelfAttention } from '../nn/selfAttention.ts'
@@ -20,10 +20,14 @@ import { defineModel, type ConfigOf } from './model.ts'
 
 type Config = ConfigOf<'kvHeads' | 'headDim' | 'feedForward' | 'normEps' | 'ropeTheta' | 'zLoss'>
 
-/** §5: matrices N(0, 1/√n_in), embeddings N(0, 1). */
+/** N(0, 1/√n_in) */
+function fanIn(from: number): Init {
+  return normal(1 / Math.sqrt(from))
+}
+
+/** §5: matrices by their fan-in, embeddings N(0, 1). */
 function declareParameters(config: Config): readonly ParameterSpec[] {
   const { layers, heads, kvHeads, headDim, width, vocab, feedForward } = config
-  const fanIn = (from: number) => normal(1 / Math.sqrt(from))
   const sizes = { width, heads, kvHeads, headDim }
   const list = parameterList()
   list.declare('embed_tokens.weight', [vocab, width], 'embedding', normal(1))
