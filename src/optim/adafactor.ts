@@ -25,6 +25,7 @@ import {
   readOptions,
   whole,
   type DecayOptions,
+  type OptionRules,
 } from './optionRules.ts'
 
 /** Defaults: learningRate 1e-2 (PaLM's), weightDecay 0, form `fixed`. */
@@ -47,22 +48,25 @@ export interface AdafactorOptions extends DecayOptions {
   readonly eps2?: number
 }
 
+/** Defaults and limits of the options. */
+export const adafactorRules: OptionRules<AdafactorOptions> = {
+  ...decayRules({ learningRate: 1e-2, weightDecay: 0, form: 'fixed' }),
+  factored: flag(true),
+  minimumSizeToFactor: whole(128, 1, 2 ** 31),
+  beta1: fraction(0),
+  decayExponent: positive(0.8),
+  clippingThreshold: positive(1),
+  scaleByParameter: flag(true),
+  eps1: nonNegative(1e-30),
+  eps2: nonNegative(1e-3),
+}
+
 /** Adafactor over parameter groups. Throws as `adamw` does. */
 export function adafactor(
   groups: readonly GroupParameter[] | readonly ParameterGroup[],
   options: AdafactorOptions = {},
 ): Optimizer {
-  const settled = readOptions<AdafactorOptions>('adafactor', options, {
-    ...decayRules({ learningRate: 1e-2, weightDecay: 0, form: 'fixed' }),
-    factored: flag(true),
-    minimumSizeToFactor: whole(128, 1, 2 ** 31),
-    beta1: fraction(0),
-    decayExponent: positive(0.8),
-    clippingThreshold: positive(1),
-    scaleByParameter: flag(true),
-    eps1: nonNegative(1e-30),
-    eps2: nonNegative(1e-3),
-  })
+  const settled = readOptions('adafactor', options, adafactorRules)
   const { factored, minimumSizeToFactor, beta1, decayExponent, clippingThreshold, scaleByParameter, eps1, eps2 } =
     settled
   const axes = (shape: readonly number[]) => (factored ? factoredAxes(shape, minimumSizeToFactor) : undefined)

@@ -9,7 +9,7 @@ import { add, div, sqrt, square } from '../engine/index.ts'
 import { decayingOptimizer } from './decayingOptimizer.ts'
 import type { GroupParameter, ParameterGroup } from './groups.ts'
 import type { Optimizer } from './optimizer.ts'
-import { decayRules, positive, readOptions, type DecayOptions } from './optionRules.ts'
+import { decayRules, positive, readOptions, type DecayOptions, type OptionRules } from './optionRules.ts'
 
 /** Defaults: learningRate 0.01, weightDecay 0, form `gradient-l2`. */
 export interface AdagradOptions extends DecayOptions {
@@ -17,15 +17,18 @@ export interface AdagradOptions extends DecayOptions {
   readonly eps?: number
 }
 
+/** Defaults and limits of the options. */
+export const adagradRules: OptionRules<AdagradOptions> = {
+  ...decayRules({ learningRate: 0.01, weightDecay: 0, form: 'gradient-l2' }),
+  eps: positive(1e-10),
+}
+
 /** Adagrad over parameter groups. Throws as `adamw` does. */
 export function adagrad(
   groups: readonly GroupParameter[] | readonly ParameterGroup[],
   options: AdagradOptions = {},
 ): Optimizer {
-  const settled = readOptions<AdagradOptions>('adagrad', options, {
-    ...decayRules({ learningRate: 0.01, weightDecay: 0, form: 'gradient-l2' }),
-    eps: positive(1e-10),
-  })
+  const settled = readOptions('adagrad', options, adagradRules)
   return decayingOptimizer('adagrad', groups, settled, {
     states: ({ name, shape }) => [{ name: `${name}.sum`, shape }],
     scalars: () => ({}),

@@ -11,7 +11,7 @@ import { add, div, mul, sqrt, square } from '../engine/index.ts'
 import { decayingOptimizer } from './decayingOptimizer.ts'
 import type { GroupParameter, ParameterGroup } from './groups.ts'
 import type { Optimizer } from './optimizer.ts'
-import { betaPair, decayRules, positive, readOptions, type DecayOptions } from './optionRules.ts'
+import { betaPair, decayRules, positive, readOptions, type DecayOptions, type OptionRules } from './optionRules.ts'
 
 /** Defaults: learningRate 1e-3, weightDecay 0, form `gradient-l2`. */
 export interface AdamOptions extends DecayOptions {
@@ -21,16 +21,19 @@ export interface AdamOptions extends DecayOptions {
   readonly eps?: number
 }
 
+/** Defaults and limits of the options. */
+export const adamRules: OptionRules<AdamOptions> = {
+  ...decayRules({ learningRate: 1e-3, weightDecay: 0, form: 'gradient-l2' }),
+  betas: betaPair(0.9, 0.999),
+  eps: positive(1e-8),
+}
+
 /** Adam over parameter groups. Throws as `adamw` does. */
 export function adam(
   groups: readonly GroupParameter[] | readonly ParameterGroup[],
   options: AdamOptions = {},
 ): Optimizer {
-  const settled = readOptions<AdamOptions>('adam', options, {
-    ...decayRules({ learningRate: 1e-3, weightDecay: 0, form: 'gradient-l2' }),
-    betas: betaPair(0.9, 0.999),
-    eps: positive(1e-8),
-  })
+  const settled = readOptions('adam', options, adamRules)
   const { betas, eps } = settled
   const [beta1, beta2] = betas
   return decayingOptimizer('adam', groups, settled, {

@@ -13,7 +13,7 @@ import { add, div, mul, sqrt, square } from '../engine/index.ts'
 import { decayingOptimizer } from './decayingOptimizer.ts'
 import type { GroupParameter, ParameterGroup } from './groups.ts'
 import type { Optimizer } from './optimizer.ts'
-import { betaPair, decayRules, positive, readOptions, type DecayOptions } from './optionRules.ts'
+import { betaPair, decayRules, positive, readOptions, type DecayOptions, type OptionRules } from './optionRules.ts'
 
 /** Defaults: learningRate 1e-3, weightDecay 0.01, form `decoupled`. */
 export interface AdamwOptions extends DecayOptions {
@@ -21,6 +21,13 @@ export interface AdamwOptions extends DecayOptions {
   readonly betas?: readonly [number, number]
   /** ε, above 0; default 1e-8. */
   readonly eps?: number
+}
+
+/** Defaults and limits of the options. */
+export const adamwRules: OptionRules<AdamwOptions> = {
+  ...decayRules({ learningRate: 1e-3, weightDecay: 0.01, form: 'decoupled' }),
+  betas: betaPair(0.9, 0.999),
+  eps: positive(1e-8),
 }
 
 /** Names of a parameter's two moments; checkpoints are keyed by them (they are PyTorch's names). */
@@ -42,11 +49,7 @@ export function adamw(
   groups: readonly GroupParameter[] | readonly ParameterGroup[],
   options: AdamwOptions = {},
 ): Optimizer {
-  const settled = readOptions<AdamwOptions>('adamw', options, {
-    ...decayRules({ learningRate: 1e-3, weightDecay: 0.01, form: 'decoupled' }),
-    betas: betaPair(0.9, 0.999),
-    eps: positive(1e-8),
-  })
+  const settled = readOptions('adamw', options, adamwRules)
   const { betas, eps } = settled
   const [beta1, beta2] = betas
   return decayingOptimizer('adamw', groups, settled, {

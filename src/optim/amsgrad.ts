@@ -12,7 +12,7 @@ import { add, div, maximum, mul, sqrt, square } from '../engine/index.ts'
 import { decayingOptimizer } from './decayingOptimizer.ts'
 import type { GroupParameter, ParameterGroup } from './groups.ts'
 import type { Optimizer } from './optimizer.ts'
-import { betaPair, decayRules, positive, readOptions, type DecayOptions } from './optionRules.ts'
+import { betaPair, decayRules, positive, readOptions, type DecayOptions, type OptionRules } from './optionRules.ts'
 
 /** Defaults: learningRate 1e-3, weightDecay 0, form `gradient-l2`. */
 export interface AmsgradOptions extends DecayOptions {
@@ -22,16 +22,19 @@ export interface AmsgradOptions extends DecayOptions {
   readonly eps?: number
 }
 
+/** Defaults and limits of the options. */
+export const amsgradRules: OptionRules<AmsgradOptions> = {
+  ...decayRules({ learningRate: 1e-3, weightDecay: 0, form: 'gradient-l2' }),
+  betas: betaPair(0.9, 0.999),
+  eps: positive(1e-8),
+}
+
 /** AMSGrad over parameter groups. Throws as `adamw` does. */
 export function amsgrad(
   groups: readonly GroupParameter[] | readonly ParameterGroup[],
   options: AmsgradOptions = {},
 ): Optimizer {
-  const settled = readOptions<AmsgradOptions>('amsgrad', options, {
-    ...decayRules({ learningRate: 1e-3, weightDecay: 0, form: 'gradient-l2' }),
-    betas: betaPair(0.9, 0.999),
-    eps: positive(1e-8),
-  })
+  const settled = readOptions('amsgrad', options, amsgradRules)
   const { betas, eps } = settled
   const [beta1, beta2] = betas
   return decayingOptimizer('amsgrad', groups, settled, {

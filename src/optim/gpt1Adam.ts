@@ -12,7 +12,7 @@ import { add, div, mul, sqrt, square } from '../engine/index.ts'
 import { decayingOptimizer } from './decayingOptimizer.ts'
 import type { GroupParameter, ParameterGroup } from './groups.ts'
 import type { Optimizer } from './optimizer.ts'
-import { betaPair, decayRules, positive, readOptions, type DecayOptions } from './optionRules.ts'
+import { betaPair, decayRules, positive, readOptions, type DecayOptions, type OptionRules } from './optionRules.ts'
 
 /** Defaults: learningRate 2.5e-4 and weightDecay 0.01 (Radford et al. 2018 §4.1), form `decoupled`. */
 export interface Gpt1AdamOptions extends DecayOptions {
@@ -22,16 +22,19 @@ export interface Gpt1AdamOptions extends DecayOptions {
   readonly eps?: number
 }
 
+/** Defaults and limits of the options. */
+export const gpt1AdamRules: OptionRules<Gpt1AdamOptions> = {
+  ...decayRules({ learningRate: 2.5e-4, weightDecay: 0.01, form: 'decoupled' }),
+  betas: betaPair(0.9, 0.999),
+  eps: positive(1e-8),
+}
+
 /** GPT-1's Adam over parameter groups. Forms see the bias-corrected rate as the learning rate. Throws as `adamw` does. */
 export function gpt1Adam(
   groups: readonly GroupParameter[] | readonly ParameterGroup[],
   options: Gpt1AdamOptions = {},
 ): Optimizer {
-  const settled = readOptions<Gpt1AdamOptions>('gpt-1-adam', options, {
-    ...decayRules({ learningRate: 2.5e-4, weightDecay: 0.01, form: 'decoupled' }),
-    betas: betaPair(0.9, 0.999),
-    eps: positive(1e-8),
-  })
+  const settled = readOptions('gpt-1-adam', options, gpt1AdamRules)
   const { betas, eps } = settled
   const [beta1, beta2] = betas
   return decayingOptimizer('gpt-1-adam', groups, settled, {

@@ -11,7 +11,7 @@ import { add, greater, less, mul, sub } from '../engine/index.ts'
 import { decayingOptimizer } from './decayingOptimizer.ts'
 import type { GroupParameter, ParameterGroup } from './groups.ts'
 import type { Optimizer } from './optimizer.ts'
-import { betaPair, decayRules, readOptions, type DecayOptions } from './optionRules.ts'
+import { betaPair, decayRules, readOptions, type DecayOptions, type OptionRules } from './optionRules.ts'
 
 /** Defaults: learningRate 1e-4, weightDecay 0 (lion-pytorch; optax has 1e-3), form `decoupled`. */
 export interface LionOptions extends DecayOptions {
@@ -19,15 +19,18 @@ export interface LionOptions extends DecayOptions {
   readonly betas?: readonly [number, number]
 }
 
+/** Defaults and limits of the options. */
+export const lionRules: OptionRules<LionOptions> = {
+  ...decayRules({ learningRate: 1e-4, weightDecay: 0, form: 'decoupled' }),
+  betas: betaPair(0.9, 0.99),
+}
+
 /** Lion over parameter groups. Throws as `adamw` does. */
 export function lion(
   groups: readonly GroupParameter[] | readonly ParameterGroup[],
   options: LionOptions = {},
 ): Optimizer {
-  const settled = readOptions<LionOptions>('lion', options, {
-    ...decayRules({ learningRate: 1e-4, weightDecay: 0, form: 'decoupled' }),
-    betas: betaPair(0.9, 0.99),
-  })
+  const settled = readOptions('lion', options, lionRules)
   const [beta1, beta2] = settled.betas
   return decayingOptimizer('lion', groups, settled, {
     states: ({ name, shape }) => [{ name: `${name}.exp_avg`, shape }],

@@ -27,6 +27,7 @@ import {
   readOptions,
   whole,
   type DecayOptions,
+  type OptionRules,
 } from './optionRules.ts'
 
 /** Defaults: learningRate 1e-3 (of the matrices), weightDecay 0.1, form `decoupled`. */
@@ -47,6 +48,18 @@ export interface MuonOptions extends DecayOptions {
   readonly eps?: number
 }
 
+/** Defaults and limits of the options. */
+export const muonRules: OptionRules<MuonOptions> = {
+  ...decayRules({ learningRate: 1e-3, weightDecay: 0.1, form: 'decoupled' }),
+  momentum: fraction(0.95),
+  nesterov: flag(true),
+  scaling: choice('original', ['original', 'match-rms-adamw']),
+  newtonSchulzSteps: whole(5, 1, 20),
+  adamwLearningRate: nonNegative(3e-4),
+  betas: betaPair(0.9, 0.95),
+  eps: positive(1e-8),
+}
+
 /** a, b and c of Jordan's quintic: steepest at 0 among those that keep singular values within 0.7 to 1.2. */
 const QUINTIC = [3.4445, -4.775, 2.0315] as const
 /** Least norm that a momentum is divided by. */
@@ -60,16 +73,7 @@ export function muon(
   groups: readonly GroupParameter[] | readonly ParameterGroup[],
   options: MuonOptions = {},
 ): Optimizer {
-  const settled = readOptions<MuonOptions>('muon', options, {
-    ...decayRules({ learningRate: 1e-3, weightDecay: 0.1, form: 'decoupled' }),
-    momentum: fraction(0.95),
-    nesterov: flag(true),
-    scaling: choice('original', ['original', 'match-rms-adamw']),
-    newtonSchulzSteps: whole(5, 1, 20),
-    adamwLearningRate: nonNegative(3e-4),
-    betas: betaPair(0.9, 0.95),
-    eps: positive(1e-8),
-  })
+  const settled = readOptions('muon', options, muonRules)
   const { betas, learningRate, adamwLearningRate } = settled
   if (learningRate === 0) throw new RangeError('learningRate of muon is 0; give the peak of the schedule, above 0.')
   return decayingOptimizer('muon', groups, settled, {

@@ -9,7 +9,7 @@ import { add, div, mul, sqrt, square } from '../engine/index.ts'
 import { decayingOptimizer } from './decayingOptimizer.ts'
 import type { GroupParameter, ParameterGroup } from './groups.ts'
 import type { Optimizer } from './optimizer.ts'
-import { decayRules, fraction, positive, readOptions, type DecayOptions } from './optionRules.ts'
+import { decayRules, fraction, positive, readOptions, type DecayOptions, type OptionRules } from './optionRules.ts'
 
 /** Defaults: learningRate 0.01, weightDecay 0, form `gradient-l2`. */
 export interface RmspropOptions extends DecayOptions {
@@ -19,16 +19,19 @@ export interface RmspropOptions extends DecayOptions {
   readonly eps?: number
 }
 
+/** Defaults and limits of the options. */
+export const rmspropRules: OptionRules<RmspropOptions> = {
+  ...decayRules({ learningRate: 0.01, weightDecay: 0, form: 'gradient-l2' }),
+  alpha: fraction(0.99),
+  eps: positive(1e-8),
+}
+
 /** RMSprop over parameter groups. Throws as `adamw` does. */
 export function rmsprop(
   groups: readonly GroupParameter[] | readonly ParameterGroup[],
   options: RmspropOptions = {},
 ): Optimizer {
-  const settled = readOptions<RmspropOptions>('rmsprop', options, {
-    ...decayRules({ learningRate: 0.01, weightDecay: 0, form: 'gradient-l2' }),
-    alpha: fraction(0.99),
-    eps: positive(1e-8),
-  })
+  const settled = readOptions('rmsprop', options, rmspropRules)
   const { alpha, eps } = settled
   return decayingOptimizer('rmsprop', groups, settled, {
     states: ({ name, shape }) => [{ name: `${name}.square_avg`, shape }],

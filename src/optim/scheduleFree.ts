@@ -16,7 +16,15 @@ import { add, div, greater, maximum, mul, select, sqrt, square, sub, type Tensor
 import { decayingOptimizer, decayOf, type SharedScope } from './decayingOptimizer.ts'
 import type { GroupParameter, ParameterGroup } from './groups.ts'
 import type { Optimizer } from './optimizer.ts'
-import { betaPair, decayRules, nonNegative, positive, readOptions, type DecayOptions } from './optionRules.ts'
+import {
+  betaPair,
+  decayRules,
+  nonNegative,
+  positive,
+  readOptions,
+  type DecayOptions,
+  type OptionRules,
+} from './optionRules.ts'
 
 /** Defaults: learningRate 2.5e-3, weightDecay 0, form `decoupled`, at y. */
 export interface ScheduleFreeOptions extends DecayOptions {
@@ -28,6 +36,14 @@ export interface ScheduleFreeOptions extends DecayOptions {
   readonly polynomial?: number
 }
 
+/** Defaults and limits of the options. */
+export const scheduleFreeRules: OptionRules<ScheduleFreeOptions> = {
+  ...decayRules({ learningRate: 2.5e-3, weightDecay: 0, form: 'decoupled' }),
+  betas: betaPair(0.9, 0.999),
+  eps: positive(1e-8),
+  polynomial: nonNegative(0),
+}
+
 /** Shared by all parameters: Σ lr_max²·tʳ, and the largest learning rate so far. */
 const WEIGHT_SUM = 'schedule_free.weight_sum'
 const LARGEST_RATE = 'schedule_free.lr_max'
@@ -37,12 +53,7 @@ export function scheduleFree(
   groups: readonly GroupParameter[] | readonly ParameterGroup[],
   options: ScheduleFreeOptions = {},
 ): Optimizer {
-  const settled = readOptions<ScheduleFreeOptions>('schedule-free', options, {
-    ...decayRules({ learningRate: 2.5e-3, weightDecay: 0, form: 'decoupled' }),
-    betas: betaPair(0.9, 0.999),
-    eps: positive(1e-8),
-    polynomial: nonNegative(0),
-  })
+  const settled = readOptions('schedule-free', options, scheduleFreeRules)
   const { eps, polynomial } = settled
   const [beta1, beta2] = settled.betas
   if (beta1 === 0) throw new RangeError('betas[0] of schedule-free is 0; it must be above 0, or y would forget x.')

@@ -12,7 +12,15 @@ import { add, mul } from '../engine/index.ts'
 import { decayingOptimizer } from './decayingOptimizer.ts'
 import type { GroupParameter, ParameterGroup } from './groups.ts'
 import type { Optimizer } from './optimizer.ts'
-import { decayRules, flag, fraction, nonNegative, readOptions, type DecayOptions } from './optionRules.ts'
+import {
+  decayRules,
+  flag,
+  fraction,
+  nonNegative,
+  readOptions,
+  type DecayOptions,
+  type OptionRules,
+} from './optionRules.ts'
 
 /** Defaults: learningRate 1e-3, weightDecay 0, form `gradient-l2`. */
 export interface SgdOptions extends DecayOptions {
@@ -24,17 +32,20 @@ export interface SgdOptions extends DecayOptions {
   readonly nesterov?: boolean
 }
 
+/** Defaults and limits of the options. */
+export const sgdRules: OptionRules<SgdOptions> = {
+  ...decayRules({ learningRate: 1e-3, weightDecay: 0, form: 'gradient-l2' }),
+  momentum: fraction(0),
+  dampening: nonNegative(0),
+  nesterov: flag(false),
+}
+
 /** SGD over parameter groups. Throws as `adamw` does, and RangeError for Nesterov without momentum or with dampening. */
 export function sgd(
   groups: readonly GroupParameter[] | readonly ParameterGroup[],
   options: SgdOptions = {},
 ): Optimizer {
-  const settled = readOptions<SgdOptions>('sgd', options, {
-    ...decayRules({ learningRate: 1e-3, weightDecay: 0, form: 'gradient-l2' }),
-    momentum: fraction(0),
-    dampening: nonNegative(0),
-    nesterov: flag(false),
-  })
+  const settled = readOptions('sgd', options, sgdRules)
   const { momentum, dampening, nesterov } = settled
   if (nesterov && (momentum === 0 || dampening !== 0)) {
     throw new RangeError(
