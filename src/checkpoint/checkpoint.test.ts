@@ -38,6 +38,7 @@ function metadataAt(step: number): CheckpointRecord {
     best: { step, valLoss: 2.5 },
     seed: 1337,
     learningRate: 1e-3,
+    optimizerStart: 0,
     backend: 'interpreter',
     corpus: { name: 'moby-dick', hash: '00'.repeat(32), trainTokens: 100, validationTokens: 10 },
     tokenizer: { name: 'char', characters: ' aé🦙' },
@@ -316,7 +317,7 @@ describe('a folder that is no whole checkpoint', () => {
 })
 
 describe('expectTensors', () => {
-  const where = { path: 'runs/a', what: 'weights' }
+  const where = { path: 'runs/a', what: 'weights', hint: 'Use the recipe.' }
   it('accepts exactly what is expected', () => {
     expectTensors(
       tensorsAt(1, 'a', 'b'),

@@ -126,12 +126,13 @@ function readPart(folder: string, name: string, step: number): Map<string, Tenso
 
 /**
  * Throws CheckpointError unless `found` has exactly the expected names with the expected shapes; it names what is
- * missing, unexpected and wrong. `path` is the checkpoint's folder, `what` is "weights" or "optimizer state".
+ * missing, unexpected and wrong. `path` is the checkpoint's folder, `what` is "weights" or "optimizer state", `hint`
+ * what to do.
  */
 export function expectTensors(
   found: ReadonlyMap<string, Pick<Tensor, 'shape'>>,
   expected: ReadonlyMap<string, readonly number[]>,
-  { path, what }: { readonly path: string; readonly what: string },
+  { path, what, hint }: { readonly path: string; readonly what: string; readonly hint: string },
 ): void {
   const faults: string[] = []
   for (const [name, shape] of expected) {
@@ -147,11 +148,7 @@ export function expectTensors(
   if (faults.length === 0) return
   const shown = faults.slice(0, FAULTS_SHOWN)
   if (faults.length > shown.length) shown.push(`and ${faults.length - shown.length} more`)
-  throw new CheckpointError(
-    path,
-    `The ${what} of ${path} do not fit this model:\n  ${shown.join('\n  ')}`,
-    'Use the recipe that the checkpoint was trained with, or another checkpoint.',
-  )
+  throw new CheckpointError(path, `The ${what} of ${path} do not fit this model:\n  ${shown.join('\n  ')}`, hint)
 }
 
 /** Enough to see what kind of mistake it is. */

@@ -18,6 +18,7 @@ const SUMMARY: TrainSummary = {
   tokensPerSecond: 26_300.4,
   flopsPerSecond: 1.49e11,
   trainLoss: 1.8,
+  penalty: null,
   valLoss: 1.83,
   checkpoint: 'runs/my run/checkpoints/last',
 }

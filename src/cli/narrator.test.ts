@@ -9,6 +9,8 @@ const STEP: StepEvent = {
   steps: 100,
   auxiliaryLosses: {},
   loss: 2,
+  penalty: null,
+  weightDecay: { matrix: 0.1 },
   learningRate: 1e-3,
   gradientNorm: 1,
   weightNorms: null,

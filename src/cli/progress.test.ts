@@ -9,6 +9,8 @@ const EVENT: StepEvent = {
   steps: 2000,
   auxiliaryLosses: {},
   loss: 1.8234,
+  penalty: null,
+  weightDecay: { matrix: 0.1 },
   learningRate: 9.1e-4,
   gradientNorm: 0.512,
   weightNorms: null,
@@ -17,6 +19,11 @@ const EVENT: StepEvent = {
   secondsLeft: 36.8,
 }
 const plain = (_: unknown, text: string): string => text
+
+test('a penalty on the weights stands apart from the loss', () => {
+  expect(statusText({ ...EVENT, penalty: 0.0312 }, 80, plain)).toContain('loss 1.8234 + 0.0312 penalty')
+  expect(stepLine({ ...EVENT, penalty: 0.0312 })).toContain('loss 1.8234 + 0.0312 penalty')
+})
 
 test('the status has step, loss, speed and time left; the bar gives way where it is narrow', () => {
   const facts = 'step 812/2,000 · loss 1.8234 · 24,771 tokens/s · 37 s left'

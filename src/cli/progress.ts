@@ -19,7 +19,7 @@ export function statusText(event: StepEvent, width: number, style: (style: Style
   const share = event.step / event.steps
   const facts = [
     `step ${whole(event.step)}/${whole(event.steps)}`,
-    `loss ${decimal(event.loss)}`,
+    lossText(event),
     `${whole(event.tokensPerSecond)} tokens/s`,
     `${duration(event.secondsLeft)} left`,
   ].join(' · ')
@@ -30,15 +30,20 @@ export function statusText(event: StepEvent, width: number, style: (style: Style
 
 /** The same facts, and the learning rate and gradient norm, for a log. */
 export function stepLine(event: StepEvent): string {
-  const { step, steps, loss, learningRate, gradientNorm, tokensPerSecond, secondsLeft } = event
+  const { step, steps, learningRate, gradientNorm, tokensPerSecond, secondsLeft } = event
   return [
     `step ${String(step).padStart(String(steps).length)}/${steps}`,
-    `loss ${decimal(loss)}`,
+    lossText(event),
     `lr ${learningRate.toExponential(2)}`,
     `gradient norm ${decimal(gradientNorm)}`,
     `${whole(tokensPerSecond)} tokens/s`,
     `${duration(secondsLeft)} left`,
   ].join('  ')
+}
+
+/** The loss, and apart from it what a penalty on the weights adds. */
+function lossText({ loss, penalty }: StepEvent): string {
+  return penalty === null ? `loss ${decimal(loss)}` : `loss ${decimal(loss)} + ${decimal(penalty)} penalty`
 }
 
 const LINES_PER_RUN = 20

@@ -19,11 +19,13 @@ export interface RecipeFlags {
   readonly config?: string
   readonly steps?: number
   readonly seed?: number
+  readonly optimizer?: string
+  readonly weightDecay?: number
   readonly decay?: string
   readonly lrScale?: string
 }
 
-/** Adds `--data --tokenizer --set --config --steps --seed --decay --lr-scale`. */
+/** Adds `--data --tokenizer --set --config --steps --seed --optimizer --weight-decay --decay --lr-scale`. */
 export function addRecipeFlags(command: Command): Command {
   return command
     .option(
@@ -35,6 +37,11 @@ export function addRecipeFlags(command: Command): Command {
     .option('--config <file>', 'change settings from a YAML or JSON file')
     .option('--steps <n>', 'length of the run in optimizer steps', wholeNumber(1))
     .option('--seed <n>', 'seed of weights, batches and dropout', wholeNumber(0))
+    .option(
+      '--optimizer <name>',
+      'which optimizer, with its own defaults for betas, eps and form: adamw, adam, lion, …',
+    )
+    .option('--weight-decay <λ>', 'λ of the run', finiteNumber(0))
     .option('--decay <patterns>', "λ of single parameters by role or name, as 'embedding=0, *.ln_?.*=0.05'")
     .option('--lr-scale <patterns>', "what their learning rate is multiplied with, as 'embedding=0.1'")
 }
@@ -46,6 +53,8 @@ export function recipeFromFlags(name: string, flags: RecipeFlags, saved?: Recipe
     override('data.tokenizer', flags.tokenizer, '--tokenizer'),
     override('schedule.steps', flags.steps, '--steps'),
     override('train.seed', flags.seed, '--seed'),
+    override('optimizer.name', flags.optimizer, '--optimizer'),
+    override('optimizer.weightDecay', flags.weightDecay, '--weight-decay'),
     override('optimizer.decay', flags.decay, '--decay'),
     override('optimizer.learningRateScale', flags.lrScale, '--lr-scale'),
   ]

@@ -19,6 +19,7 @@ import type { Channel, Terminal } from './terminal.ts'
 interface TrainFlags extends RecipeFlags, BackendFlags {
   readonly out?: string
   readonly resume?: string
+  readonly freshOptimizer?: boolean
   readonly sample: number
   readonly json?: boolean
 }
@@ -31,6 +32,10 @@ Examples:
   halflife train --set optimizer.weightDecay=2 --set model.layers=6 --out runs/strong
   halflife train --resume runs/strong                     go on where it stopped
   halflife train --resume runs/strong --steps 3000        … and further than planned
+  halflife train --resume runs/strong --fresh-optimizer --optimizer lion
+  halflife train --optimizer adam                         Adam with L2 in the gradient instead of AdamW
+  halflife train --set optimizer.form=loss-l2             λ/2·‖w‖² in the loss, reported apart
+  halflife train --set 'optimizer.decaySchedule={kind: cosine, to: 0.1}'
   halflife train quickstart --json > result.json
 
 Ctrl-C saves a checkpoint and says how to go on; pressed again, it ends the program at once.`
@@ -45,6 +50,7 @@ export function addTrain(program: Command, terminal: Terminal): void {
   addRecipeFlags(command)
     .option('--out <dir>', 'folder for checkpoints and metrics (default: runs/<recipe>-<time>)')
     .option('--resume <dir>', 'go on with a run from its last checkpoint')
+    .option('--fresh-optimizer', "with --resume: start the optimizer's state from zero, as for another optimizer")
   addBackendFlags(command)
     .option('--sample <n>', 'tokens of text to write at the end', wholeNumber(0), 300)
     .option('--json', 'print one JSON document at the end')
@@ -69,7 +75,7 @@ async function runTraining(name: string | undefined, flags: TrainFlags, terminal
   const narrator = createNarrator(terminal.err, process.stderr)
   try {
     const corpus = await loadCorpus({ data, tokenizer: recipe.config.data.tokenizer })
-    const ending = await follow({ recipe, corpus, backend, folder, resume: flags.resume }, narrator, terminal.err)
+    const ending = await follow({ recipe, corpus, backend, folder, flags }, narrator, terminal.err)
     if (flags.json === true) terminal.out.line(JSON.stringify(ending.end.summary, null, 2))
     if (ending.end.reason === 'interrupted') {
       tellInterrupted(ending.end, terminal.err)
@@ -108,7 +114,7 @@ interface Run {
   readonly corpus: Corpus
   readonly backend: Backend
   readonly folder: string
-  readonly resume: string | undefined
+  readonly flags: TrainFlags
 }
 
 interface Ending {
@@ -119,7 +125,8 @@ interface Ending {
 
 /** Trains to the end or to Ctrl-C, telling every event. */
 async function follow(run: Run, narrator: Narrator, err: Channel): Promise<Ending> {
-  const { recipe, corpus, backend, folder, resume } = run
+  const { recipe, corpus, backend, folder } = run
+  const { resume, freshOptimizer } = run.flags
   const interrupt = interruptSignal(() => {
     narrator.say(err.style('yellow', 'Stopping: saving a checkpoint. Ctrl-C again ends the program at once.'))
   })
@@ -127,7 +134,8 @@ async function follow(run: Run, narrator: Narrator, err: Channel): Promise<Endin
   let before: EvaluationEvent | null = null
   let after: EvaluationEvent | null = null
   try {
-    for await (const event of train({ recipe, corpus, backend, out: folder, resume, signal: interrupt.signal })) {
+    const { signal } = interrupt
+    for await (const event of train({ recipe, corpus, backend, out: folder, resume, freshOptimizer, signal })) {
       narrator.tell(event)
       if (event.kind === 'end') end = event
       if (event.kind !== 'evaluation') continue

@@ -39,4 +39,4 @@ export {
   type GroupedAttentionOptions,
   type PackedAttentionOptions,
 } from './selfAttention.ts'
-export { traceParameters, type TracedParameters } from './traced.ts'
+export { replaceParameters, traceParameters, type TracedParameters } from './traced.ts'

@@ -17,6 +17,24 @@ export function traceParameters(context: TraceContext, specs: readonly Parameter
     const tensor = context.state(name, shape)
     for (const label of [name, ...aliases]) tensors.set(label, tensor)
   }
+  return parametersOf(tensors)
+}
+
+/** The same parameters with other tensors for some of them, by name; a tied name finds the replacement too. */
+export function replaceParameters(
+  specs: readonly ParameterSpec[],
+  traced: TracedParameters,
+  replacements: ReadonlyMap<string, Tensor>,
+): TracedParameters {
+  const tensors = new Map<string, Tensor>()
+  for (const { name, aliases } of specs) {
+    const tensor = replacements.get(name) ?? traced.get(name)
+    for (const label of [name, ...aliases]) tensors.set(label, tensor)
+  }
+  return parametersOf(tensors)
+}
+
+function parametersOf(tensors: ReadonlyMap<string, Tensor>): TracedParameters {
   return {
     find: (name) => tensors.get(name),
     get: (name) => {

@@ -75,9 +75,10 @@ export class DecayScalars {
     }
   }
 
-  /** What the inputs hold in a step that counts from 1. */
-  values(step: number, learningRate: number = this.#peak): Readonly<Record<string, number>> {
+  /** What the inputs hold in a step that counts from 1, and from the optimizer's start as `ownStep`. */
+  values(step: number, learningRate: number = this.#peak, ownStep = step): Readonly<Record<string, number>> {
     checkStep(step)
+    checkStep(ownStep)
     checkRate('learning rate', learningRate, step)
     if (this.#usesPeak && learningRate > this.#peak * (1 + 1e-6)) {
       throw new RangeError(
@@ -93,7 +94,7 @@ export class DecayScalars {
     return {
       [SCALARS.learningRate]: learningRate,
       ...(this.#usesPeak ? { [SCALARS.peak]: this.#peak } : {}),
-      ...(this.#usesFirstStep ? { [SCALARS.firstStep]: step === 1 ? 1 : 0 } : {}),
+      ...(this.#usesFirstStep ? { [SCALARS.firstStep]: ownStep === 1 ? 1 : 0 } : {}),
       ...Object.fromEntries(lambdas),
     }
   }

@@ -161,8 +161,8 @@ class DecayingOptimizer implements Optimizer {
     return terms.length === 0 ? undefined : terms.reduce((total, term) => add(total, term))
   }
 
-  scalars(step: number, learningRate?: number): Readonly<Record<string, number>> {
-    return { ...this.#scalars.values(step, learningRate), ...this.#rule.scalars(step) }
+  scalars(step: number, learningRate?: number, ownStep = step): Readonly<Record<string, number>> {
+    return { ...this.#scalars.values(step, learningRate, ownStep), ...this.#rule.scalars(ownStep) }
   }
 
   #setting(name: string): GroupSetting {

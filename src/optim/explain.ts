@@ -8,7 +8,7 @@
 import { totalParameters, type ParameterSpec } from '../nn/parameter.ts'
 import { createForecaster, ratesOver, type Forecast } from './forecast.ts'
 import { initialRms } from './initialRms.ts'
-import { buildLedger, type Ledger, type LedgerEntry, type LedgerRun } from './ledger.ts'
+import { buildLedger, decayKey, type Ledger, type LedgerEntry, type LedgerRun } from './ledger.ts'
 import type { Policy } from './policy.ts'
 import { suggestWeightDecay, type Suggestion } from './suggest.ts'
 import { judge, type Strength } from './verdict.ts'
@@ -18,10 +18,14 @@ export interface ExplainRun extends LedgerRun {
   readonly corpusTokens?: number
 }
 
-/** Decaying tensors of one λ and learning-rate multiplier. */
+/** Decaying tensors of one λ, schedule and learning rate. */
 export interface ExplainedGroup {
   readonly weightDecay: number
   readonly learningRateMultiplier: number
+  /** The optimizer's own factor on the learning rate. */
+  readonly learningRateFactor: number
+  /** Name of the schedule that λ follows; null where it stays the same. */
+  readonly decaySchedule: string | null
   readonly roles: readonly string[]
   readonly tensors: number
   readonly parameters: number
@@ -36,6 +40,8 @@ export interface ExplainedGroup {
 export interface Explanation {
   readonly policy: string
   readonly form: string
+  /** Why nothing is foretold, where the optimizer is the reason; else null. */
+  readonly nothingForetold: string | null
   /** λ of the largest decaying group; 0 where nothing decays. */
   readonly weightDecay: number
   readonly learningRate: { readonly peak: number; readonly last: number; readonly sum: number }
@@ -81,11 +87,13 @@ export function explain(parameters: readonly ParameterSpec[], policy: Policy | s
   const forecast = member ?? createForecaster(checked)({ weightDecay: 0 })
   const { tokensPerStep, corpusTokens, steps } = run
   const tokens = tokensPerStep === undefined ? null : tokensPerStep * steps
-  const learningRate = ledger.learningRate.peak * (main?.learningRateMultiplier ?? 1)
+  const scale = main === undefined ? 1 : main.learningRateMultiplier * main.learningRateFactor
+  const learningRate = ledger.learningRate.peak * scale
   const suggestions = suggestWeightDecay({ ...run, learningRate, parameters: total })
   const facts = {
     policy: ledger.policy,
     form: ledger.form,
+    nothingForetold: run.nothingForetold ?? null,
     weightDecay: main?.weightDecay ?? 0,
     learningRate: { ...ledger.learningRate, last: rates.at(-1) ?? 0 },
     steps,
@@ -131,8 +139,8 @@ function measuresOf(forecast: Forecast): Measures {
   }
 }
 
-function isIn(group: ExplainedGroup, { weightDecay, learningRateMultiplier }: LedgerEntry): boolean {
-  return group.weightDecay === weightDecay && group.learningRateMultiplier === learningRateMultiplier
+function isIn(group: ExplainedGroup, entry: LedgerEntry): boolean {
+  return decayKey(group) === decayKey(entry)
 }
 
 /** Decaying tensors by λ and multiplier, in order of first appearance. */
@@ -141,7 +149,7 @@ function decayingGroups(ledger: Ledger, specs: readonly ParameterSpec[]): Explai
   const groups = new Map<string, LedgerEntry[]>()
   for (const entry of ledger.entries) {
     if (entry.weightDecay === 0) continue
-    const key = `${entry.weightDecay} ${entry.learningRateMultiplier}`
+    const key = decayKey(entry)
     groups.set(key, [...(groups.get(key) ?? []), entry])
   }
   return [...groups.values()].flatMap((members) => {
@@ -152,11 +160,14 @@ function decayingGroups(ledger: Ledger, specs: readonly ParameterSpec[]): Explai
       const init = inits.get(member.name)
       return init === undefined ? sum : sum + member.parameters * initialRms(init) ** 2
     }, 0)
-    const { weightDecay, learningRateMultiplier, survival, timescaleSteps, equilibriumRms } = first
+    const { weightDecay, learningRateMultiplier, learningRateFactor, decaySchedule } = first
+    const { survival, timescaleSteps, equilibriumRms } = first
     return [
       {
         weightDecay,
         learningRateMultiplier,
+        learningRateFactor,
+        decaySchedule,
         roles: [...new Set(members.map(({ role }) => role))],
         tensors: members.length,
         parameters,

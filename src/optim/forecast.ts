@@ -24,6 +24,10 @@ export interface ForecastRun {
   readonly form?: DecayFormSpec
   /** What λ is multiplied with in each step; default 1 throughout. */
   readonly decaySchedule?: Schedule | ArrayLike<number>
+  /** What the optimizer multiplies the learning rate with in a step, counted from 0; default 1 throughout. */
+  readonly rateCorrection?: Schedule
+  /** Why nothing can be foretold under this optimizer; default something can. */
+  readonly nothingForetold?: string
   /** Tokens of one optimizer step, where a time is wanted in tokens too. */
   readonly tokensPerStep?: number
   /** β1 of an Adam-type optimizer. Without it no equilibrium is foretold: that of others depends on the gradients. */
@@ -36,6 +40,8 @@ export interface ForecastCase {
   readonly weightDecay: number
   /** Default 1. */
   readonly learningRateMultiplier?: number
+  /** What λ is multiplied with in each step, in place of the run's. */
+  readonly decaySchedule?: Schedule
   /** For the form `corrected`: whether the layer's output does not depend on the scale of the weights; default true. */
   readonly normalised?: boolean
 }
@@ -85,23 +91,39 @@ const TOWARD_INITIAL = 'toward-init'
  * TypeError for an unknown form.
  */
 export function createForecaster(run: ForecastRun): Forecaster {
-  const rates = stepValues('learning rate', run.learningRates, run.steps)
-  const factors = run.decaySchedule === undefined ? null : stepValues('λ factor', run.decaySchedule, run.steps)
+  const rates = correctedRates(run)
   const form = resolveForm(run.form ?? 'decoupled')
-  const known = new Map<string, Forecast>()
-  return ({ weightDecay, learningRateMultiplier = 1, normalised = true }) => {
+  const factorsOf = (schedule: ForecastRun['decaySchedule']) => {
+    return schedule === undefined ? null : stepValues('λ factor', schedule, run.steps)
+  }
+  const ofRun = factorsOf(run.decaySchedule)
+  const known = new Map<ForecastRun['decaySchedule'], Map<string, Forecast>>()
+  return ({ weightDecay, learningRateMultiplier = 1, normalised = true, decaySchedule }) => {
     checkValue('weightDecay', weightDecay)
     checkValue('learning-rate multiplier', learningRateMultiplier)
+    const schedule = decaySchedule ?? run.decaySchedule
+    const ofSchedule = known.get(schedule) ?? new Map<string, Forecast>()
+    known.set(schedule, ofSchedule)
     const key = `${weightDecay} ${learningRateMultiplier} ${normalised}`
-    const seen = known.get(key)
+    const seen = ofSchedule.get(key)
     if (seen !== undefined) return seen
-    const forecast =
-      weightDecay === 0
-        ? NOTHING_DECAYS
-        : forecastOf(run, form, walk(form, rates, factors, { weightDecay, learningRateMultiplier, normalised }))
-    known.set(key, forecast)
+    const work = (): Forecast => {
+      if (weightDecay === 0) return NOTHING_DECAYS
+      if (run.nothingForetold !== undefined) return UNKNOWN
+      const factors = schedule === run.decaySchedule ? ofRun : factorsOf(schedule)
+      return forecastOf(run, form, walk(form, rates, factors, { weightDecay, learningRateMultiplier, normalised }))
+    }
+    const forecast = work()
+    ofSchedule.set(key, forecast)
     return forecast
   }
+}
+
+/** The rates that step and decay take: as scheduled, unless the optimizer corrects them. */
+function correctedRates(run: ForecastRun): Float64Array {
+  const rates = ratesOver(run)
+  const { rateCorrection } = run
+  return rateCorrection === undefined ? rates : rates.map((rate, step) => rate * rateCorrection(step))
 }
 
 /** The learning rates of the run's steps, checked. Throws RangeError. */
@@ -122,7 +144,7 @@ function walk(
   form: DecayForm,
   rates: Float64Array,
   factors: Float64Array | null,
-  { weightDecay, learningRateMultiplier, normalised }: Required<ForecastCase>,
+  { weightDecay, learningRateMultiplier, normalised }: Required<Omit<ForecastCase, 'decaySchedule'>>,
 ): Walk | null {
   const highest = learningRateMultiplier * highestOf(rates)
   // Where the learning rate is always 0, so is its ratio to the peak, whatever the peak.

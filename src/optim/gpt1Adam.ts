@@ -29,6 +29,12 @@ export const gpt1AdamRules: OptionRules<Gpt1AdamOptions> = {
   eps: positive(1e-8),
 }
 
+/** √(1 − β2ᵗ) / (1 − β1ᵗ) for a step counted from 0, t = step + 1. */
+export function gpt1RateCorrection({ betas }: Pick<Required<Gpt1AdamOptions>, 'betas'>): (step: number) => number {
+  const [beta1, beta2] = betas
+  return (step) => Math.sqrt(1 - beta2 ** (step + 1)) / (1 - beta1 ** (step + 1))
+}
+
 /** GPT-1's Adam over parameter groups. Forms see the bias-corrected rate as the learning rate. Throws as `adamw` does. */
 export function gpt1Adam(
   groups: readonly GroupParameter[] | readonly ParameterGroup[],
@@ -37,12 +43,13 @@ export function gpt1Adam(
   const settled = readOptions('gpt-1-adam', options, gpt1AdamRules)
   const { betas, eps } = settled
   const [beta1, beta2] = betas
+  const correction = gpt1RateCorrection(settled)
   return decayingOptimizer('gpt-1-adam', groups, settled, {
     states: ({ name, shape }) => [
       { name: `${name}.exp_avg`, shape },
       { name: `${name}.exp_avg_sq`, shape },
     ],
-    scalars: (step) => ({ biasCorrection: Math.sqrt(1 - beta2 ** step) / (1 - beta1 ** step) }),
+    scalars: (step) => ({ biasCorrection: correction(step - 1) }),
     correctedRate: ({ learningRate, scalar }) => mul(learningRate, scalar('biasCorrection')),
     step: ({ name, gradient, learningRate, state }) => {
       const m = add(mul(state(`${name}.exp_avg`), beta1), mul(gradient, 1 - beta1))

@@ -98,6 +98,8 @@ describe('what a λ does', () => {
       form: null,
       learningRateMultiplier: 1,
       learningRateReason: null,
+      learningRateFactor: 1,
+      decaySchedule: null,
       halfLifeSteps: null,
       halfLifeTokens: null,
       halfLifeShare: null,

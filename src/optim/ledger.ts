@@ -10,6 +10,7 @@ import { resolveForm } from './decayForms.ts'
 import { createForecaster, ratesOver, type Forecast, type ForecastRun } from './forecast.ts'
 import { settleDecay, type Overrides, type ParameterDecay } from './overrides.ts'
 import { findPolicy, type Policy, type PolicyParameter } from './policy.ts'
+import type { Schedule } from './schedule.ts'
 
 export { survivalOf } from './forecast.ts'
 
@@ -22,6 +23,8 @@ export interface LedgerEntry extends ParameterDecay, Forecast {
   readonly parameters: number
   /** How λ acts, as `decoupled`; null where the tensor does not decay. */
   readonly form: string | null
+  /** What the optimizer itself multiplies the learning rate with for this tensor, as Muon does for other than matrices. */
+  readonly learningRateFactor: number
 }
 
 export interface LedgerCount {
@@ -29,11 +32,13 @@ export interface LedgerCount {
   readonly parameters: number
 }
 
-/** Tensors of one role that share λ and the learning-rate multiplier. */
+/** Tensors of one role that share λ, its schedule and the learning rate. */
 export interface LedgerRole extends LedgerCount {
   readonly role: Role
   readonly weightDecay: number
   readonly learningRateMultiplier: number
+  readonly learningRateFactor: number
+  readonly decaySchedule: string | null
   readonly halfLifeSteps: number | null
   readonly timescaleShare: number | null
   readonly survival: number | null
@@ -45,6 +50,8 @@ export interface Ledger {
   readonly weightDecay: number
   /** How λ acts, as `decoupled`. */
   readonly form: string
+  /** Name of the schedule that λ follows where no pattern says otherwise; null where it stays the same. */
+  readonly decaySchedule: string | null
   /** Highest learning rate of the run, and the sum over its steps. */
   readonly learningRate: { readonly peak: number; readonly sum: number }
   readonly steps: number
@@ -60,6 +67,12 @@ export interface LedgerRun extends ForecastRun {
   readonly weightDecay: number
   /** Exceptions to the policy; default none. */
   readonly overrides?: Overrides
+  /** Schedules of λ by name, for `decaySchedule` and the overrides to refer to. */
+  readonly schedules?: ReadonlyMap<string, Schedule>
+  /** Name of the schedule that λ of the run follows; default none, which is 1 throughout. */
+  readonly scheduleName?: string | null
+  /** A factor of the optimizer's own on a parameter's learning rate; default 1. */
+  readonly learningRateFactor?: (parameter: PolicyParameter) => number
 }
 
 /**
@@ -77,10 +90,12 @@ export function buildLedger(parameters: readonly PolicyParameter[], policy: Poli
   const forecast = createForecaster({ ...run, learningRates: rates })
   const chosen = typeof policy === 'string' ? findPolicy(policy) : policy
   const form = resolveForm(run.form ?? 'decoupled').name
-  const settled = settleDecay(chosen, parameters, weightDecay, run.overrides)
+  const scheduleName = run.scheduleName ?? null
+  const settled = settleDecay(chosen, parameters, weightDecay, run.overrides, scheduleName)
   const entries = parameters.map((parameter): LedgerEntry => {
     const decay = settled.get(parameter.name)
     if (decay === undefined) throw new Error(`Nothing was settled for "${parameter.name}".`)
+    const learningRateFactor = run.learningRateFactor?.(parameter) ?? 1
     return {
       name: parameter.name,
       aliases: [...parameter.aliases],
@@ -89,13 +104,20 @@ export function buildLedger(parameters: readonly PolicyParameter[], policy: Poli
       parameters: parameterCount(parameter.shape),
       ...decay,
       form: decay.weightDecay === 0 ? null : form,
-      ...forecast({ ...decay, normalised: parameter.role === 'matrix' }),
+      learningRateFactor,
+      ...forecast({
+        weightDecay: decay.weightDecay,
+        learningRateMultiplier: decay.learningRateMultiplier * learningRateFactor,
+        normalised: parameter.role === 'matrix',
+        ...scheduleOf(decay.decaySchedule, run.schedules),
+      }),
     }
   })
   return {
     policy: chosen.name,
     weightDecay,
     form,
+    decaySchedule: scheduleName,
     learningRate: {
       peak: rates.reduce((highest, rate) => Math.max(highest, rate), 0),
       sum: rates.reduce((sum, rate) => sum + rate, 0),
@@ -111,17 +133,35 @@ export function buildLedger(parameters: readonly PolicyParameter[], policy: Poli
   }
 }
 
+function scheduleOf(name: string | null, schedules: LedgerRun['schedules']): { decaySchedule?: Schedule } {
+  if (name === null) return {}
+  const decaySchedule = schedules?.get(name)
+  if (decaySchedule === undefined) throw new TypeError(`No schedule of λ is called "${name}".`)
+  return { decaySchedule }
+}
+
+/** Tensors with the same key decay alike. */
+export function decayKey(entry: {
+  readonly weightDecay: number
+  readonly learningRateMultiplier: number
+  readonly learningRateFactor: number
+  readonly decaySchedule: string | null
+}): string {
+  const { weightDecay, learningRateMultiplier, learningRateFactor, decaySchedule } = entry
+  return [weightDecay, learningRateMultiplier, learningRateFactor, decaySchedule ?? ''].join(' ')
+}
+
 function count(entries: readonly LedgerEntry[]): LedgerCount {
   return { tensors: entries.length, parameters: entries.reduce((sum, entry) => sum + entry.parameters, 0) }
 }
 
-/** One row per role, λ and multiplier: roles in order of first appearance, the strongest decay first within a role. */
+/** One row per role and decay: roles in order of first appearance, the strongest decay first within a role. */
 function byRole(entries: readonly LedgerEntry[]): LedgerRole[] {
   const roles = new Map<Role, Map<string, LedgerEntry[]>>()
   for (const entry of entries) {
     const groups = roles.get(entry.role) ?? new Map<string, LedgerEntry[]>()
     roles.set(entry.role, groups)
-    const key = `${entry.weightDecay} ${entry.learningRateMultiplier}`
+    const key = decayKey(entry)
     const members = groups.get(key) ?? []
     groups.set(key, members)
     members.push(entry)
@@ -136,6 +176,8 @@ function byRole(entries: readonly LedgerEntry[]): LedgerRole[] {
 function roleRow(role: Role, members: readonly LedgerEntry[]): LedgerRole {
   const [first] = members
   if (first === undefined) throw new Error(`A group of role ${role} is empty.`)
-  const { weightDecay, learningRateMultiplier, halfLifeSteps, timescaleShare, survival } = first
-  return { role, weightDecay, learningRateMultiplier, ...count(members), halfLifeSteps, timescaleShare, survival }
+  const { weightDecay, learningRateMultiplier, learningRateFactor, decaySchedule } = first
+  const { halfLifeSteps, timescaleShare, survival } = first
+  const decay = { weightDecay, learningRateMultiplier, learningRateFactor, decaySchedule }
+  return { role, ...decay, ...count(members), halfLifeSteps, timescaleShare, survival }
 }

@@ -3,6 +3,7 @@ import { GPT2_124M, gpt2Parameters, SHAKESPEARE } from './gpt2Parameters.test.da
 import { buildLedger, type Ledger } from './ledger.ts'
 import { diffLedgers } from './ledgerDiff.ts'
 import { renderLedgerDiff } from './ledgerDiffTable.ts'
+import { decayLinear } from './decaySchedule.ts'
 import { constant, warmupCosine } from './schedule.ts'
 
 const SHAKESPEARE_RUN = {
@@ -15,6 +16,8 @@ const FIXED_RUN = { weightDecay: 0.1, learningRates: constant({ peak: 6e-4 }), s
 const shakespeare = (policy: string): Ledger => buildLedger(gpt2Parameters(SHAKESPEARE), policy, SHAKESPEARE_RUN)
 const gpt2 = (policy: string): Ledger => buildLedger(gpt2Parameters(GPT2_124M), policy, FIXED_RUN)
 
+const survival = (ledger: Ledger) => ledger.entries.find(({ name }) => name === 'wte.weight')?.survival ?? NaN
+
 describe('diffLedgers', () => {
   test('lists the tensors that change sides, in the model’s order', () => {
     const diff = diffLedgers(shakespeare('nanogpt'), shakespeare('olmo-2'))
@@ -25,8 +28,20 @@ describe('diffLedgers', () => {
       shape: [128],
       role: 'gain',
       parameters: 128,
-      before: { weightDecay: 0, reason: 'fewer than two dimensions', learningRateMultiplier: 1, form: null },
-      after: { weightDecay: 0.1, reason: 'everything else decays', learningRateMultiplier: 1, form: 'decoupled' },
+      before: {
+        weightDecay: 0,
+        reason: 'fewer than two dimensions',
+        learningRateMultiplier: 1,
+        form: null,
+        decaySchedule: null,
+      },
+      after: {
+        weightDecay: 0.1,
+        reason: 'everything else decays',
+        learningRateMultiplier: 1,
+        form: 'decoupled',
+        decaySchedule: null,
+      },
     })
     expect(diff).toMatchObject({
       before: 'nanogpt',
@@ -45,6 +60,25 @@ describe('diffLedgers', () => {
     const diff = diffLedgers(biased, shakespeare('nanogpt'))
     expect(diff.onlyBefore).toHaveLength(4 * 6 + 1)
     expect(diff.onlyAfter).toEqual([])
+  })
+
+  test('tells another schedule of λ, and an optimizer’s own factor on the learning rate', () => {
+    const schedules = new Map([['linear 1 → 0', decayLinear({ from: 1, to: 0, steps: SHAKESPEARE_RUN.steps })]])
+    const parameters = gpt2Parameters(SHAKESPEARE)
+    const falling = buildLedger(parameters, 'nanogpt', { ...SHAKESPEARE_RUN, schedules, scheduleName: 'linear 1 → 0' })
+    const diff = diffLedgers(shakespeare('nanogpt'), falling)
+    expect(diff.otherSchedule).toHaveLength(18)
+    expect(diff.otherWeightDecay).toEqual([])
+    expect(renderLedgerDiff(diff)).toContain('constant → linear 1 → 0')
+    const slower = buildLedger(parameters, 'nanogpt', {
+      ...SHAKESPEARE_RUN,
+      learningRateFactor: ({ role }) => (role === 'matrix' ? 1 : 0.5),
+    })
+    const scaled = diffLedgers(shakespeare('nanogpt'), slower).otherLearningRate
+    expect(scaled.map(({ role }) => role)).not.toContain('matrix')
+    expect(scaled[0]).toMatchObject({ name: 'wte.weight', after: { learningRateMultiplier: 0.5 } })
+    expect(survival(falling)).toBeGreaterThan(survival(shakespeare('nanogpt')))
+    expect(survival(slower)).toBeCloseTo(Math.sqrt(survival(shakespeare('nanogpt'))), 4)
   })
 
   test('nothing differs between equal ledgers', () => {

@@ -13,17 +13,22 @@ interface ComparableEntry {
   readonly parameters: number
   readonly weightDecay: number
   readonly reason: string
-  /** Ledgers of the first version lack these two: their decay was decoupled, their multipliers all 1. */
+  /** Ledgers of earlier versions lack these: their decay was decoupled and constant, their multipliers all 1. */
   readonly learningRateMultiplier?: number | undefined
+  readonly learningRateFactor?: number | undefined
   readonly form?: string | null | undefined
+  readonly decaySchedule?: string | null | undefined
 }
 
 export interface LedgerSide {
   readonly weightDecay: number
   readonly reason: string
+  /** The optimizer's own factor included. */
   readonly learningRateMultiplier: number
   /** Null where the tensor does not decay. */
   readonly form: string | null
+  /** Name of the schedule that λ follows; null where it stays the same. */
+  readonly decaySchedule: string | null
 }
 
 export interface LedgerChange {
@@ -47,6 +52,8 @@ export interface LedgerDiff {
   readonly otherWeightDecay: readonly LedgerChange[]
   /** Decayed in both with the same λ, by another form. */
   readonly otherForm: readonly LedgerChange[]
+  /** Decayed in both, with λ following another schedule. */
+  readonly otherSchedule: readonly LedgerChange[]
   /** With another learning-rate multiplier, whatever else changes. */
   readonly otherLearningRate: readonly LedgerChange[]
   /** Names of tensors that only one of the two models has. */
@@ -78,6 +85,7 @@ export function diffLedgers(
     stopDecaying: where((a, b) => a.weightDecay > 0 && b.weightDecay === 0),
     otherWeightDecay: where((a, b) => both(a, b) && a.weightDecay !== b.weightDecay),
     otherForm: where((a, b) => both(a, b) && a.weightDecay === b.weightDecay && a.form !== b.form),
+    otherSchedule: where((a, b) => both(a, b) && a.decaySchedule !== b.decaySchedule),
     otherLearningRate: where((a, b) => a.learningRateMultiplier !== b.learningRateMultiplier),
     onlyBefore: before.entries.filter((entry) => !later.has(entry.name)).map((entry) => entry.name),
     onlyAfter: after.entries.filter((entry) => !earlier.has(entry.name)).map((entry) => entry.name),
@@ -93,11 +101,13 @@ function change(entry: ComparableEntry, other: ComparableEntry): LedgerChange {
   return { name, shape, role, parameters, before: side(entry), after: side(other) }
 }
 
-function side({ weightDecay, reason, learningRateMultiplier, form }: ComparableEntry): LedgerSide {
+function side(entry: ComparableEntry): LedgerSide {
+  const { weightDecay, reason, learningRateMultiplier = 1, learningRateFactor = 1, form, decaySchedule = null } = entry
   return {
     weightDecay,
     reason,
-    learningRateMultiplier: learningRateMultiplier ?? 1,
+    learningRateMultiplier: learningRateMultiplier * learningRateFactor,
+    decaySchedule,
     form: form === undefined ? (weightDecay > 0 ? 'decoupled' : null) : form,
   }
 }

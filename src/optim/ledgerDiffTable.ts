@@ -20,6 +20,7 @@ export function renderLedgerDiff(diff: LedgerDiff, { color = false, width = 80 }
     [`decays in ${diff.before} only`, diff.stopDecaying, ['weightDecay', 'reason']],
     ['decays in both, with another λ', diff.otherWeightDecay, ['weightDecay', 'reason']],
     ['decays in both, by another form', diff.otherForm, ['form']],
+    ['decays in both, on another schedule', diff.otherSchedule, ['decaySchedule']],
     ['learns at another rate', diff.otherLearningRate, ['learningRateMultiplier']],
   ]
   for (const [title, changes, shown] of sections) {
@@ -55,9 +56,11 @@ const TITLES: Readonly<Record<keyof LedgerSide, string>> = {
   reason: 'rule',
   learningRateMultiplier: 'lr ×',
   form: 'form',
+  decaySchedule: 'λ over time',
 }
 
 function movement({ before, after }: LedgerChange, key: keyof LedgerSide): string {
+  if (key === 'decaySchedule') return `${before[key] ?? 'constant'} → ${after[key] ?? 'constant'}`
   return `${show(before[key])} → ${show(after[key])}`
 }
 

@@ -45,7 +45,19 @@ const MULTIPLIER: TextColumn<TableRow> = {
   title: 'lr ×',
   align: 'right',
   keep: 4,
-  cell: ({ decay }) => (decay === undefined ? '' : short(decay.learningRateMultiplier)),
+  cell: ({ decay }) => (decay === undefined ? '' : short(learningRateScale(decay))),
+}
+
+/** Only where some tensor's λ has a schedule. */
+const SCHEDULE: TextColumn<TableRow> = {
+  title: 'λ over time',
+  align: 'left',
+  keep: 3,
+  cell: ({ decay }) => (decay === undefined || decay.weightDecay === 0 ? '' : (decay.decaySchedule ?? 'constant')),
+}
+
+function learningRateScale({ learningRateMultiplier, learningRateFactor }: LedgerRole): number {
+  return learningRateMultiplier * learningRateFactor
 }
 
 /** The table as text without a final newline. Pure. */
@@ -56,8 +68,10 @@ export function renderLedger(ledger: Ledger, { color = false, width = 80 }: Rend
     { label: 'decayed', ...ledger.totals.decayed },
     { label: 'not decayed', ...ledger.totals.undecayed },
   ]
-  const scaled = ledger.roles.some(({ learningRateMultiplier }) => learningRateMultiplier !== 1)
-  const columns = scaled ? [...COLUMNS.slice(0, 4), MULTIPLIER, ...COLUMNS.slice(4)] : COLUMNS
+  const scaled = ledger.roles.some((role) => learningRateScale(role) !== 1)
+  const scheduled = ledger.roles.some(({ decaySchedule }) => decaySchedule !== null)
+  const extra = [...(scheduled ? [SCHEDULE] : []), ...(scaled ? [MULTIPLIER] : [])]
+  const columns = [...COLUMNS.slice(0, 4), ...extra, ...COLUMNS.slice(4)]
   const { header, line } = textTable(columns, [...rows, ...totals], width)
   return [
     ...wrapText(heading(ledger), width).map((text, index) => (index === 0 ? paint.bold(text) : text)),

@@ -74,7 +74,7 @@ export function muon(
   options: MuonOptions = {},
 ): Optimizer {
   const settled = readOptions('muon', options, muonRules)
-  const { betas, learningRate, adamwLearningRate } = settled
+  const { betas, learningRate } = settled
   if (learningRate === 0) throw new RangeError('learningRate of muon is 0; give the peak of the schedule, above 0.')
   return decayingOptimizer('muon', groups, settled, {
     states: (parameter) => {
@@ -86,11 +86,19 @@ export function muon(
       ]
     },
     scalars: (step) => ({ biasCorrection1: 1 - betas[0] ** step, biasCorrection2: 1 - betas[1] ** step }),
-    learningRateFactor: (parameter, shape) => (isMatrix(parameter, shape) ? 1 : adamwLearningRate / learningRate),
+    learningRateFactor: (parameter, shape) => muonLearningRateFactor({ ...parameter, shape }, settled),
     step: (point) => {
       return isMatrix(point, point.parameter.shape) ? muonStep(point, settled) : adamwStep(point, settled)
     },
   })
+}
+
+/** 1 for matrices, AdamW's learning rate over Muon's for the rest; their decay follows it too. */
+export function muonLearningRateFactor(
+  parameter: Pick<GroupParameter, 'name' | 'role'> & { readonly shape: readonly number[] },
+  { learningRate, adamwLearningRate }: Pick<Required<MuonOptions>, 'learningRate' | 'adamwLearningRate'>,
+): number {
+  return isMatrix(parameter, parameter.shape) ? 1 : adamwLearningRate / learningRate
 }
 
 function muonStep({ name, gradient, learningRate, state }: StepPoint, options: Required<MuonOptions>): StepResult {

@@ -64,8 +64,9 @@ export interface Optimizer {
   evaluationWeights?(context: TraceContext, parameters: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor>
   /**
    * The values of the program's f32 scalar inputs for a step. `step` counts from 1; `learningRate` is the scheduled
-   * one. Throws RangeError for a learning rate or λ that is negative or not finite, and for a learning rate above the
+   * one; `ownStep` counts from where the optimizer's state was zero, where that is not the start of the run: bias
+   * corrections follow it, schedules of λ follow `step`. Throws RangeError for a learning rate or λ that is negative or not finite, and for a learning rate above the
    * peak under a form that divides by the peak.
    */
-  scalars(step: number, learningRate?: number): Readonly<Record<string, number>>
+  scalars(step: number, learningRate?: number, ownStep?: number): Readonly<Record<string, number>>
 }

@@ -106,6 +106,7 @@ describe('settleDecay', () => {
       reason: 'override embedding=0 (rule: two or more dimensions)',
       learningRateMultiplier: 1,
       learningRateReason: null,
+      decaySchedule: null,
     })
     expect(settled.get('ln_f.weight')).toMatchObject({ weightDecay: 0.05 })
     expect(settled.get('ln_f.bias')).toMatchObject({ weightDecay: 0, reason: 'fewer than two dimensions' })
@@ -121,6 +122,21 @@ describe('settleDecay', () => {
       expect(settleDecay(policy, GPT2, lambda, one).get('h.0.mlp.c_fc.weight')?.weightDecay).toBe(0.3)
       expect(settleDecay(policy, GPT2, lambda, one).get('wte.weight')?.weightDecay).toBe(0)
     }
+  })
+
+  test('schedules of λ go by the same patterns, in place of the run’s', () => {
+    const overrides = { decaySchedules: { embedding: 'cosine 1 → 0' } }
+    const settled = settleDecay(policies.nanogpt, GPT2, 0.1, overrides, 'tied to the learning rate')
+    expect(settled.get('wte.weight')?.decaySchedule).toBe('cosine 1 → 0')
+    expect(settled.get('h.0.mlp.c_fc.weight')?.decaySchedule).toBe('tied to the learning rate')
+    expect(settled.get('ln_f.bias')?.decaySchedule).toBeNull() // it does not decay
+    const clash = { decaySchedules: { embedding: 'a', 'wte.*': 'b' } }
+    expect(() => settleDecay(policies.nanogpt, GPT2, 0.1, clash)).toThrow(
+      '"embedding" gives wte.weight a decay schedule of a, and "wte.*" gives it b.',
+    )
+    expect(() => settleDecay(policies.nanogpt, GPT2, 0.1, { decaySchedules: { router: 'a' } })).toThrow(
+      'The decay schedule pattern "router" matches nothing',
+    )
   })
 
   test('learning-rate multipliers go by the same patterns and leave λ alone', () => {
@@ -145,6 +161,7 @@ describe('settleDecay', () => {
       reason: 'frozen: neither trained nor decayed',
       learningRateMultiplier: 1,
       learningRateReason: null,
+      decaySchedule: null,
     })
   })
 

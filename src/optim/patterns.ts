@@ -15,10 +15,9 @@ import { PolicyError } from './policy.ts'
 /** What a pattern may look at. */
 export type PatternParameter = Pick<ParameterSpec, 'name' | 'aliases' | 'role'>
 
-export interface PatternValue {
+export interface PatternValue<V = number> {
   readonly pattern: string
-  /** Finite, zero or more. */
-  readonly value: number
+  readonly value: V
 }
 
 /** Patterns as a person writes them: `embedding=0, *.ln_?.*=0.05`, or the same as a map. */
@@ -73,12 +72,12 @@ export function matchesPattern(pattern: string, { name, aliases, role }: Pattern
  * The pattern that matched each parameter, by name; parameters that none matched are left out. Throws PolicyError for
  * a pattern that matches nothing, and for a parameter to which two patterns give different values.
  */
-export function matchPatterns(
+export function matchPatterns<V>(
   what: string,
-  patterns: readonly PatternValue[],
+  patterns: readonly PatternValue<V>[],
   parameters: readonly PatternParameter[],
-): ReadonlyMap<string, PatternValue> {
-  const matched = new Map<string, PatternValue>()
+): ReadonlyMap<string, PatternValue<V>> {
+  const matched = new Map<string, PatternValue<V>>()
   for (const candidate of patterns) {
     const members = parameters.filter((parameter) => matchesPattern(candidate.pattern, parameter))
     if (members.length === 0) throw matchesNothing(what, candidate.pattern, parameters)
@@ -91,9 +90,9 @@ export function matchPatterns(
   return matched
 }
 
-function disagree(what: string, name: string, first: PatternValue, second: PatternValue): PolicyError {
+function disagree<V>(what: string, name: string, first: PatternValue<V>, second: PatternValue<V>): PolicyError {
   return new PolicyError(
-    `"${first.pattern}" gives ${name} a ${what} of ${first.value}, and "${second.pattern}" gives it ${second.value}.`,
+    `"${first.pattern}" gives ${name} a ${what} of ${String(first.value)}, and "${second.pattern}" gives it ${String(second.value)}.`,
     'Patterns have no order, so neither wins: narrow one of them until they meet no parameter in common.',
   )
 }

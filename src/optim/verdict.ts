@@ -62,6 +62,9 @@ function finding(strength: Strength, facts: Facts): string {
         ? 'λ is 0, so nothing decays.'
         : `Nothing decays: policy ${policy} leaves every tensor out, or the learning rate is 0.`
     case 'unknown':
+      if (facts.nothingForetold !== null) {
+        return `${lambda} decays, but ${facts.nothingForetold}, so arithmetic alone does not tell what it leaves.`
+      }
       return `How strongly ${lambda} decays by the form ${form} depends on the gradients and weights; arithmetic alone does not tell.`
     case 'unstable':
       return (

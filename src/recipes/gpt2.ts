@@ -1,6 +1,6 @@
 /** GPT-2's recipes. Commits read: karpathy/nanoGPT 3adf61e1, openai/gpt-2 9b63575. */
 import type { gpt2 } from '../models/index.ts'
-import { assumed, code, defineRecipe, note, published } from './recipe.ts'
+import { assumed, code, defineRecipe, note, plainAdamw, published } from './recipe.ts'
 
 const COMMAND = 'karpathy/nanoGPT README.md, the CPU command for shakespeare_char'
 const CHAR_CONFIG = 'karpathy/nanoGPT config/train_shakespeare_char.py'
@@ -8,6 +8,7 @@ const TRAIN = 'karpathy/nanoGPT train.py, defaults'
 const GPT2_CONFIG = 'karpathy/nanoGPT config/train_gpt2.py'
 const TORCH = 'torch.optim.AdamW, default; nanoGPT does not set it'
 const RULE = 'karpathy/nanoGPT model.py, configure_optimizers'
+const ADAMW = `${RULE}: torch.optim.AdamW, one λ throughout`
 const NO_EXCEPTIONS = `${RULE}: two groups, no exceptions, one learning rate`
 const COSINE_ONLY = 'not read by the cosine schedule'
 const STOCHASTIC_DEPTH = 'karpathy/nanoGPT model.py: every block always adds its branches'
@@ -26,6 +27,7 @@ export const shakespeareCharCpu = defineRecipe<typeof gpt2>(
     'model.dropout': code(0, `${COMMAND} (--dropout)`),
     'model.stochasticDepth': code(0, STOCHASTIC_DEPTH),
     'model.bias': code(false, `${TRAIN} (bias)`),
+    ...plainAdamw('code', ADAMW),
     'optimizer.learningRate': code(1e-3, `${CHAR_CONFIG} (learning_rate)`),
     'optimizer.weightDecay': code(0.1, `${TRAIN} (weight_decay)`),
     'optimizer.betas': code([0.9, 0.99], `${TRAIN} (beta1) and ${CHAR_CONFIG} (beta2)`),
@@ -65,6 +67,7 @@ export const quickstart = defineRecipe<typeof gpt2>(
     'model.dropout': assumed(0, `${AS_CHAR}; the run sees each character about once, so nothing is memorised`),
     'model.stochasticDepth': code(0, STOCHASTIC_DEPTH),
     'model.bias': assumed(false, AS_CHAR),
+    ...plainAdamw('code', ADAMW),
     'optimizer.learningRate': assumed(1e-3, AS_CHAR),
     'optimizer.weightDecay': note(0.1, 'note.ja.md, the typical value'),
     'optimizer.betas': assumed([0.9, 0.99], AS_CHAR),
@@ -101,6 +104,7 @@ export const gpt2Small = defineRecipe<typeof gpt2>(
     'model.dropout': code(0, `${TRAIN} (dropout); GPT-2's own is not published`),
     'model.stochasticDepth': code(0, STOCHASTIC_DEPTH),
     'model.bias': code(true, 'openai/gpt-2 src/model.py (conv1d and norm have b)'),
+    ...plainAdamw('code', ADAMW),
     'optimizer.learningRate': code(6e-4, `${TRAIN} (learning_rate); GPT-2's was "manually tuned" and is not published`),
     'optimizer.weightDecay': code(0.1, `${GPT2_CONFIG} (weight_decay); GPT-2's was never published, 0.01 is GPT-1's`),
     'optimizer.betas': code([0.9, 0.95], `${TRAIN} (beta1, beta2)`),

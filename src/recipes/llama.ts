@@ -1,6 +1,6 @@
 /** LLaMA's recipes. */
 import type { llama } from '../models/index.ts'
-import { assumed, defineRecipe, note, published } from './recipe.ts'
+import { assumed, defineRecipe, plainAdamw, note, published } from './recipe.ts'
 
 const PAPER = 'Touvron et al. 2023, arXiv:2302.13971'
 const OWN = 'chosen here: under a minute on two cores'
@@ -24,6 +24,7 @@ export const llamaNano = defineRecipe<typeof llama>(
     'model.normEps': assumed(1e-5, 'meta-llama/llama model.py, ModelArgs.norm_eps, as LLaMA-2'),
     'model.ropeTheta': assumed(10_000, 'the rotary paper’s; LLaMA-3 has 500,000'),
     'model.tied': published(false, `${PAPER}; its parameter counts are those of a separate output layer`),
+    ...plainAdamw('published', `${PAPER}, §2.3: AdamW, weight decay 0.1`),
     'optimizer.learningRate': assumed(2e-3, MINUTE),
     'optimizer.weightDecay': published(0.1, `${PAPER}, §2.3`),
     'optimizer.betas': published([0.9, 0.95], `${PAPER}, §2.3`),

@@ -48,3 +48,15 @@ export const published = because('published')
 export const code = because('code')
 export const note = because('note')
 export const assumed = because('assumed')
+
+/** The optimizer of nearly every recipe: AdamW with decoupled decay by one λ throughout; spread it among the fields. */
+export function plainAdamw<E extends Evidence>(evidence: E, source: string) {
+  const field = because(evidence)
+  return {
+    'optimizer.name': field('adamw', source),
+    'optimizer.form': field('decoupled', source),
+    'optimizer.decaySchedule': field({ kind: 'constant' }, source),
+    'optimizer.decaySchedules': field({}, source),
+    'optimizer.options': field({}, source),
+  } as const
+}

@@ -35,6 +35,11 @@ describe('the recipes', () => {
         zLoss: null,
       },
       optimizer: {
+        name: 'adamw',
+        form: 'decoupled',
+        decaySchedule: { kind: 'constant' },
+        decaySchedules: {},
+        options: {},
         learningRate: 1e-3,
         weightDecay: 0.1,
         betas: [0.9, 0.99],
@@ -317,7 +322,8 @@ test('recipePaths lists every path with its type, meaning and default', () => {
   expect(paths.map(({ path }) => path).join(' ')).toBe(
     'model.architecture model.layers model.heads model.width model.context model.vocab model.dropout model.stochasticDepth ' +
       `${ownPaths.map((path) => `model.${path}`).join(' ')} ` +
-      'optimizer.learningRate optimizer.weightDecay optimizer.betas optimizer.eps optimizer.policy ' +
+      'optimizer.name optimizer.learningRate optimizer.weightDecay optimizer.form optimizer.decaySchedule ' +
+      'optimizer.decaySchedules optimizer.betas optimizer.eps optimizer.options optimizer.policy ' +
       'optimizer.decay optimizer.learningRateScale ' +
       'schedule.kind schedule.warmup schedule.steps schedule.floor schedule.decaySteps ' +
       'train.batchSize train.sequenceLength train.accumulation train.clip train.evalEvery train.seed data.path data.tokenizer',

@@ -3,10 +3,12 @@ import { z } from 'zod'
 import { parse as parseYaml } from 'yaml'
 import { findModel } from '../models/index.ts'
 import { nearest } from '../optim/nearest.ts'
+import type { OptimizerName } from '../optim/optimizers.ts'
 import { createSchedule, type Schedule } from '../optim/schedule.ts'
 import type { ConfigFile } from './configFile.ts'
 import { checkModel, checkReads } from './modelRules.ts'
 import { OTHER_NAMES } from './otherNames.ts'
+import { optimizerDefaults, recipeDecaySchedules, recipeOptimizer } from './optimizer.ts'
 import type { Evidence, Recipe } from './recipe.ts'
 import { RecipeError } from './recipeError.ts'
 import { recipeNames, recipes } from './recipes.ts'
@@ -78,13 +80,9 @@ export function findRecipe(name: string): Recipe {
 export function resolveRecipe(name: string, changes: RecipeChanges = {}): ResolvedRecipe {
   const recipe = findRecipe(name)
   const fields = new Map<string, ResolvedField>(Object.entries(recipe.fields))
-  for (const { path, value, origin } of listOverrides(changes)) {
-    const field = findField(path, origin)
-    const checked = checkValue(field, value, origin)
-    const own = recipe.fields[field.path]
-    const same = JSON.stringify(own?.value) === JSON.stringify(checked)
-    fields.set(field.path, own && same ? own : { value: checked, evidence: 'given', source: origin })
-  }
+  const { config: base, ...given } = changes
+  applyOverrides(recipe, fields, listOverrides(base === undefined ? {} : { config: base }))
+  applyOverrides(recipe, fields, listOverrides(given))
   const model = findModel(String(fields.get('model.architecture')?.value))
   checkReads(model, fields)
   const read = new Set<string>(modelPathsOf(model))
@@ -94,10 +92,36 @@ export function resolveRecipe(name: string, changes: RecipeChanges = {}): Resolv
   return { name, description: recipe.description, config, fields: Object.fromEntries(fields) as ResolvedFields }
 }
 
+/** Writes the given values over the fields. Another optimizer comes first, with its own defaults. */
+function applyOverrides(recipe: Recipe, fields: Map<string, ResolvedField>, overrides: readonly Override[]): void {
+  const read = overrides.map(({ path, value, origin }) => {
+    const field = findField(path, origin)
+    return { path: field.path, value: checkValue(field, value, origin), origin }
+  })
+  const name = read.findLast(({ path }) => path === OPTIMIZER_NAME)?.value as OptimizerName | undefined
+  if (name !== undefined && name !== fields.get(OPTIMIZER_NAME)?.value) {
+    for (const [path, value] of Object.entries(optimizerDefaults(name))) {
+      fields.set(path, { value, evidence: 'assumed', source: `default of ${name}` })
+    }
+  }
+  for (const { path, value, origin } of read) {
+    const own = recipe.fields[path]
+    const same = JSON.stringify(own?.value) === JSON.stringify(value)
+    fields.set(path, own && same ? own : { value, evidence: 'given', source: origin })
+  }
+}
+
+const OPTIMIZER_NAME: RecipePath = 'optimizer.name'
+
 /** What runs did before the path was there; the paths that an architecture does not read may lack as well. */
 const ADDED_LATER: Readonly<Partial<Record<RecipePath, unknown>>> = {
   'model.architecture': 'gpt2',
   'model.stochasticDepth': 0,
+  'optimizer.name': 'adamw',
+  'optimizer.form': 'decoupled',
+  'optimizer.decaySchedule': { kind: 'constant' },
+  'optimizer.decaySchedules': {},
+  'optimizer.options': {},
 }
 
 /**
@@ -248,7 +272,8 @@ function assemble(values: ReadonlyMap<string, unknown>): RecipeConfig {
   return recipeSchema.parse(nested)
 }
 
-function checkTogether({ model, optimizer, schedule }: RecipeConfig): void {
+function checkTogether(config: RecipeConfig): void {
+  const { model, optimizer, schedule } = config
   checkModel(model)
   if (schedule.kind !== 'constant' && schedule.floor > optimizer.learningRate) {
     throw new RecipeError(
@@ -262,6 +287,8 @@ function checkTogether({ model, optimizer, schedule }: RecipeConfig): void {
       'Shorten one of them or lengthen the run.',
     )
   }
+  recipeOptimizer(config)
+  recipeDecaySchedules(config)
 }
 
 function sectionHint(section: string): string {

@@ -4,8 +4,11 @@
  */
 import { z } from 'zod'
 import { architectureNames, ownPaths, type Model, type OwnPath } from '../models/index.ts'
+import { decayFormNames, resolveForm, type DecayFormSpec } from '../optim/decayForms.ts'
+import { optimizerNames, type OptimizerName } from '../optim/optimizers.ts'
 import { readPatterns } from '../optim/patterns.ts'
 import { policyNames } from '../optim/policy.ts'
+import { DECAY_SCHEDULE_EXPECTS, decayScheduleSchema } from './decaySchedules.ts'
 
 /** What people are told about a path, and how `--set` reads its text. */
 export interface FieldNote {
@@ -58,6 +61,15 @@ const patterns = (what: string, description: string) =>
     description,
   )
 
+/** A form's name, or a map with its settings; it stays as it is written. */
+const decayForm = z.custom<DecayFormSpec>().superRefine((value, context) => {
+  try {
+    resolveForm(value)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
+  }
+})
+
 export const recipeSchema = z.strictObject({
   model: z.strictObject({
     architecture: field(
@@ -99,15 +111,37 @@ export const recipeSchema = z.strictObject({
     zLoss: own(z.number().min(0), 'a finite number, 0 or more', 'Weight of the z-loss, mean (ln Σ e^logit)².'),
   }),
   optimizer: z.strictObject({
+    name: field(
+      z.enum(optimizerNames as [OptimizerName, ...OptimizerName[]]),
+      `one of ${optimizerNames.join(', ')}`,
+      'Which optimizer; another one brings its own defaults for betas, eps, form and options.',
+      'text',
+    ),
     learningRate: rate('Peak learning rate.'),
-    weightDecay: rate('λ of AdamW: each step multiplies decayed weights by 1 − lr·λ.'),
+    weightDecay: rate('λ; by the form decoupled each step multiplies decayed weights by 1 − lr·λ.'),
+    form: field(
+      decayForm,
+      `one of ${decayFormNames.join(', ')}, or a map such as {kind: cautious, mask: ">", of: independent}`,
+      'How λ acts on the weights.',
+    ),
+    decaySchedule: field(decayScheduleSchema, DECAY_SCHEDULE_EXPECTS, 'What λ is multiplied with over the run.'),
+    decaySchedules: field(
+      z.record(z.string().min(1), decayScheduleSchema),
+      'a map from roles or globs over parameter names to schedules, like {embedding: linear}',
+      'Schedules of λ of single parameters, in place of decaySchedule.',
+    ),
     betas: field(
-      z.tuple([beta, beta]),
+      z.tuple([beta, beta]).nullable(),
       'two numbers from 0 to less than 1, like 0.9,0.95',
-      'AdamW’s β1 and β2.',
+      'β1 and β2 of optimizers that have both.',
       'list',
     ),
-    eps: field(z.number().gt(0), 'a number above 0', 'AdamW’s ε, added to √v̂.'),
+    eps: field(z.number().gt(0).nullable(), 'a number above 0', 'ε of optimizers that have one; AdamW adds it to √v̂.'),
+    options: field(
+      z.record(z.string().min(1), z.union([z.number(), z.boolean(), z.string()])),
+      'a map such as {momentum: 0.9, nesterov: true}',
+      'What else the optimizer can be told.',
+    ),
     policy: field(z.enum(policyNames), `one of ${policyNames.join(', ')}`, 'Which parameters decay.', 'text'),
     decay: patterns('decay', 'λ of single parameters by role or name, in place of the policy’s.'),
     learningRateScale: patterns(

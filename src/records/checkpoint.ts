@@ -22,6 +22,8 @@ export const checkpointRecord = z.object({
   seed: z.int().min(0).max(0xffffffff),
   /** Learning rate of the last step. */
   learningRate: z.number().min(0),
+  /** Steps done when the optimizer's state was zero: 0, or the step at which it was started anew. */
+  optimizerStart: z.int().min(0).default(0),
   /** Where it was computed: another backend rounds differently, so a resumed run differs in the last bits. */
   backend: z.string().min(1),
   corpus: corpusRecord,

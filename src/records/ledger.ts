@@ -41,6 +41,10 @@ const entry = z.object({
     form: z.string().nullable(),
     /** What the scheduled learning rate is multiplied with for this tensor. */
     learningRateMultiplier: perStep,
+    /** What the optimizer itself multiplies the learning rate with for this tensor. */
+    learningRateFactor: perStep,
+    /** Name of the schedule that λ follows; null where it stays the same. */
+    decaySchedule: z.string().nullable(),
     /** The override that set the multiplier; null where none did. */
     learningRateReason: z.string().nullable(),
     /** Σ lr_t·λ_t, in e-folds; null where the form does not tell. */
@@ -72,13 +76,20 @@ export const ledgerRecord = z.object({
       parameters: size,
       halfLifeSteps: steps,
       survival,
-      ...grown({ learningRateMultiplier: perStep, timescaleShare: share }),
+      ...grown({
+        learningRateMultiplier: perStep,
+        learningRateFactor: perStep,
+        decaySchedule: z.string().nullable(),
+        timescaleShare: share,
+      }),
     }),
   ),
   entries: z.array(entry),
   ...grown({
     /** How λ acts, as `decoupled`. */
     form: z.string().min(1),
+    /** Name of the schedule that λ follows where no pattern says otherwise; null where it stays the same. */
+    decaySchedule: z.string().nullable(),
     /** Null where nobody said. */
     tokensPerStep: size.nullable(),
   }),

@@ -13,7 +13,11 @@ export const stepLine = z.object({
   loss: measured,
   /** What else the objective has, by name and without its weight; absent where it has nothing. */
   auxiliaryLosses: z.record(z.string(), measured).optional(),
+  /** What the decay adds to the loss, which leaves it out; only where it acts there. */
+  penalty: measured.optional(),
   learningRate: z.number(),
+  /** λ of each role that decays, in this step; runs of earlier versions lack it, theirs was the ledger's throughout. */
+  weightDecay: z.record(z.string(), z.number()).optional(),
   /** Global L2 norm of the gradient before clipping. */
   gradientNorm: measured,
   /** L2 norm of all weights of a role, after the update. */

@@ -31,6 +31,7 @@ const checkpoint: CheckpointRecord = {
   valLoss: null,
   best: null,
   seed: 1337,
+  optimizerStart: 0,
   learningRate: 1e-3,
   backend: 'interpreter',
   corpus,

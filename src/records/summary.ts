@@ -25,6 +25,8 @@ export const summaryRecord = z.object({
   flopsPerSecond: z.number().min(0).nullable(),
   /** In nats per token; null when nothing was measured. */
   trainLoss: z.number().nullable(),
+  /** What the decay added to it; null unless it acts on the loss. */
+  penalty: z.number().nullable(),
   valLoss: z.number().nullable(),
   /** Folder of the last checkpoint; null when nothing is written. */
   checkpoint: z.string().min(1).nullable(),

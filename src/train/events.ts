@@ -71,7 +71,11 @@ export interface StepEvent {
   readonly loss: number
   /** What else the objective has, by name and without its weight; empty where it has nothing. */
   readonly auxiliaryLosses: Readonly<Record<string, number>>
+  /** What the decay adds to the loss, apart from it; null unless it acts there (form loss-l2). */
+  readonly penalty: number | null
   readonly learningRate: number
+  /** λ of each role that decays, in this step; the strongest where a role has several. */
+  readonly weightDecay: Partial<Record<Role, number>>
   /** Global gradient norm before clipping. */
   readonly gradientNorm: number
   /** Euclidean norm of all weights of a role, after the step; null where the step is not logged. */
@@ -136,6 +140,8 @@ export interface TrainSummary {
   readonly flopsPerSecond: number | null
   /** Loss of the last step; null where the session made none. */
   readonly trainLoss: number | null
+  /** What the decay added to it; null unless it acts on the loss (form loss-l2). */
+  readonly penalty: number | null
   /** Of the last evaluation; null where there was none. */
   readonly valLoss: number | null
   /** Folder of the last checkpoint; null where nothing is written. */

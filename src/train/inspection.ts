@@ -1,7 +1,8 @@
 /** Shows what the engine made of a recipe's training step, without a text and without training. */
-import { bufferName, inspect, type Backend, type Inspection } from '../engine/index.ts'
+import { inspect, type Backend, type Inspection } from '../engine/index.ts'
 import type { RecipeConfig } from '../recipes/index.ts'
 import { initialiseParameters } from './initialise.ts'
+import { scalarFiller } from './programs.ts'
 import { stepSetup } from './setup.ts'
 import { traceAccumulate, traceTrain } from './step.ts'
 
@@ -14,9 +15,7 @@ export function inspectStep(config: RecipeConfig, vocab: number, backend: Backen
   const graph = step.accumulation === 1 ? traceTrain(step) : traceAccumulate(step)
   if (what === 'times') {
     initialiseParameters(backend, step.parameters, config.train.seed)
-    for (const [name, value] of Object.entries(step.optimizer.scalars(1))) {
-      if (step.accumulation === 1) backend.buffer(bufferName(graph.name, name), 'f32', [])[0] = value
-    }
+    scalarFiller(backend, graph, step)({ step: 0, learningRate: config.optimizer.learningRate })
   }
   return inspect(backend, graph, what)
 }

@@ -13,6 +13,8 @@ export interface TrainOptions {
   readonly out: string | null
   /** Run folder or checkpoint to continue from; its recipe is compared with the given one and differences announced. */
   readonly resume?: string | undefined
+  /** On resume: leave the checkpoint's optimizer state unread and start it from zero. Default false. */
+  readonly freshOptimizer?: boolean | undefined
   /** When aborted, the step under way is finished, a checkpoint saved and the run ends as `interrupted`. */
   readonly signal?: AbortSignal | undefined
   /** Steps between lines of metrics.jsonl, which have the weight norms; default 1. */

@@ -1,5 +1,12 @@
 /** The programs of a run, compiled for a backend, and how to drive them with tokens. */
-import { bufferName, type Backend, type Executable, type ExecutableReport, type Graph } from '../engine/index.ts'
+import {
+  bufferName,
+  graphBuffers,
+  type Backend,
+  type Executable,
+  type ExecutableReport,
+  type Graph,
+} from '../engine/index.ts'
 import { evaluationBatches, fillBatch, type Tokens } from '../data/index.ts'
 import type { Role } from '../nn/parameter.ts'
 import { drawsMasks, RANDOM_INPUTS } from '../nn/pass.ts'
@@ -9,10 +16,12 @@ import {
   auxiliaryOutput,
   BATCH_INPUTS,
   gradientSumName,
+  PENALTY_OUTPUT,
   traceAccumulate,
   traceApply,
   traceEvaluate,
   traceNorms,
+  tracePublish,
   traceTrain,
   type StepSetup,
 } from './step.ts'
@@ -23,6 +32,8 @@ export interface StepPosition {
   /** 32 bits; batches and dropout follow from it and the step. */
   readonly seed: number
   readonly learningRate: number
+  /** Steps done when the optimizer's state was zero; default 0, and other than that where it was started anew on resume. */
+  readonly optimizerStart?: number
 }
 
 export interface StepResult {
@@ -30,6 +41,8 @@ export interface StepResult {
   readonly loss: number
   /** What else the objective has, unweighted, by name; means over the step's batches. */
   readonly auxiliaryLosses: Readonly<Record<string, number>>
+  /** What the decay adds to the loss, before the update; null unless it acts there. */
+  readonly penalty: number | null
   /** Before clipping. */
   readonly gradientNorm: number
   /** Null in a step that was not looked at. */
@@ -52,6 +65,8 @@ export interface TrainingPrograms {
   evaluate(tokens: Tokens): Iterable<{ readonly lossSum: number; readonly count: number }>
   /** √Σ w² for each role. */
   weightNorms(): Partial<Record<Role, number>>
+  /** Replaces the weights by those that the optimizer would publish, where they differ; training cannot go on after it. */
+  publish(): void
 }
 
 /** Traces and compiles what training with this setup needs; programs that look at the forces only where asked for. */
@@ -67,6 +82,8 @@ export function compilePrograms(backend: Backend, setup: StepSetup, look?: Look)
   const run = accumulation === 1 ? wholeStep(parts) : accumulatedStep(parts)
   const evaluate = compile(traceEvaluate(setup))
   const norms = compile(traceNorms(setup))
+  const publication = tracePublish(setup)
+  const publish = publication === null ? null : compile(publication)
   const roles = [...new Set(setup.parameters.map(({ role }) => role))]
   const flops = (name: string): number => compiled.get(name)?.report.flops ?? 0
   return {
@@ -82,6 +99,7 @@ export function compilePrograms(backend: Backend, setup: StepSetup, look?: Look)
         yield { lossSum: readScalar(backend, 'evaluate', 'lossSum'), count }
       }
     },
+    publish: () => publish?.run(),
     weightNorms() {
       norms.run()
       return Object.fromEntries(roles.map((role) => [role, Math.sqrt(readScalar(backend, 'norms', role))]))
@@ -100,10 +118,16 @@ interface StepParts {
 
 /** A program, and where there is one, the other that looks as well. */
 interface Pair {
-  /** Names of its auxiliary losses. */
-  readonly auxiliary: readonly string[]
-  /** Runs one of the two, once `fill` has written its inputs. Returns the name of that program and what it saw. */
-  run(look: boolean, fill: (program: string) => void): { readonly program: string; readonly forces: Forces | null }
+  /** The one that does not look. */
+  readonly plain: Graph
+  /** Runs one of the two, once `fill` has written what else it asks for than the optimizer's scalars. */
+  run(look: boolean, position: StepPosition, fill?: (program: string) => void): PairResult
+}
+
+interface PairResult {
+  /** The name of the program that ran. */
+  readonly program: string
+  readonly forces: Forces | null
 }
 
 function compilePair(
@@ -111,15 +135,18 @@ function compilePair(
   traceProgram: (setup: StepSetup, options: { look: boolean }) => Graph,
 ): Pair {
   const graphs = [false, ...(look ? [true] : [])].map((looks) => traceProgram(setup, { look: looks }))
-  const programs = graphs.map((graph) => ({ name: graph.name, executable: compile(graph), outputs: graph.outputs }))
+  const programs = graphs.map((graph) => {
+    return { ...graph, executable: compile(graph), fillScalars: scalarFiller(backend, graph, setup) }
+  })
   return {
-    auxiliary: auxiliaryNames(graphs[0]!),
-    run(looks, fill) {
+    plain: graphs[0]!,
+    run(looks, position, fill) {
       const chosen = programs[looks ? 1 : 0]
       if (!chosen)
         throw new Error('These programs were compiled without a look at the forces; ask for one when compiling.')
-      const { name, executable, outputs } = chosen
-      fill(name)
+      const { name, executable, outputs, fillScalars } = chosen
+      fillScalars(position)
+      fill?.(name)
       executable.run()
       return { program: name, forces: looks ? readForces(backend, name, setup, new Set(outputs.keys())) : null }
     },
@@ -129,14 +156,15 @@ function compilePair(
 function wholeStep(parts: StepParts): RunStep {
   const { backend, setup, look } = parts
   const train = compilePair(parts, traceTrain)
+  const auxiliary = auxiliaryNames(train.plain)
   return (tokens, position, looks = false) => {
-    const { program, forces } = train.run(looks, (name) => {
+    const { program, forces } = train.run(looks, position, (name) => {
       fillInputs(backend, name, setup, tokens, { ...position, microStep: 0 }, look)
-      setOptimizer(backend, name, setup, position)
     })
     return {
       loss: readScalar(backend, program, 'loss'),
-      auxiliaryLosses: readAuxiliary(backend, program, train.auxiliary),
+      auxiliaryLosses: readAuxiliary(backend, program, auxiliary),
+      penalty: readPenalty(backend, program, train.plain),
       gradientNorm: readScalar(backend, program, 'gradientNorm'),
       forces,
     }
@@ -148,6 +176,7 @@ function accumulatedStep(parts: StepParts): RunStep {
   const graph = traceAccumulate(setup)
   const accumulate = parts.compile(graph)
   const names = auxiliaryNames(graph)
+  const fillPenalty = scalarFiller(backend, graph, setup)
   const apply = compilePair(parts, traceApply)
   for (const { name, shape, frozen } of setup.parameters) {
     if (frozen !== true) backend.buffer(gradientSumName(name), 'f32', shape).fill(0)
@@ -155,6 +184,7 @@ function accumulatedStep(parts: StepParts): RunStep {
   return (tokens, position, looks = false) => {
     let loss = 0
     const auxiliaryLosses = Object.fromEntries(names.map((name) => [name, 0]))
+    fillPenalty(position)
     for (let microStep = 0; microStep < setup.accumulation; microStep++) {
       fillInputs(backend, 'accumulate', setup, tokens, { ...position, microStep }, look)
       accumulate.run()
@@ -163,13 +193,18 @@ function accumulatedStep(parts: StepParts): RunStep {
         auxiliaryLosses[name]! += value / setup.accumulation
       }
     }
-    const { program, forces } = apply.run(looks, (name) => setOptimizer(backend, name, setup, position))
-    return { loss, auxiliaryLosses, gradientNorm: readScalar(backend, program, 'gradientNorm'), forces }
+    const penalty = readPenalty(backend, 'accumulate', graph) // of the weights alone, the same in every batch
+    const { program, forces } = apply.run(looks, position)
+    return { loss, auxiliaryLosses, penalty, gradientNorm: readScalar(backend, program, 'gradientNorm'), forces }
   }
 }
 
 function readAuxiliary(backend: Backend, program: string, names: readonly string[]): Record<string, number> {
   return Object.fromEntries(names.map((name) => [name, readScalar(backend, program, auxiliaryOutput(name))]))
+}
+
+function readPenalty(backend: Backend, program: string, { outputs }: Graph): number | null {
+  return outputs.has(PENALTY_OUTPUT) ? readScalar(backend, program, PENALTY_OUTPUT) : null
 }
 
 /** The batch, and what random masks ask for. */
@@ -190,9 +225,18 @@ function fillInputs(
   backend.buffer(bufferName(program, RANDOM_INPUTS.step), 'i32', [])[0] = (step * accumulation + microStep) | 0
 }
 
-function setOptimizer(backend: Backend, program: string, { optimizer }: StepSetup, position: StepPosition): void {
-  for (const [name, value] of Object.entries(optimizer.scalars(position.step + 1, position.learningRate))) {
-    backend.buffer(bufferName(program, name), 'f32', [])[0] = value
+/** A function that fills those of the optimizer's scalars that the program asks for. */
+export function scalarFiller(
+  backend: Backend,
+  graph: Graph,
+  { optimizer }: Pick<StepSetup, 'optimizer'>,
+): (position: Omit<StepPosition, 'seed'>) => void {
+  const asked = new Set(graphBuffers(graph).map(({ buffer }) => buffer))
+  return ({ step, learningRate, optimizerStart = 0 }) => {
+    for (const [name, value] of Object.entries(optimizer.scalars(step + 1, learningRate, step + 1 - optimizerStart))) {
+      const buffer = bufferName(graph.name, name)
+      if (asked.has(buffer)) backend.buffer(buffer, 'f32', [])[0] = value
+    }
   }
 }
 

@@ -4,6 +4,7 @@ import type { Backend } from '../engine/index.ts'
 import { checkConfig, type RecipeConfig } from '../recipes/index.ts'
 import type { CheckpointRecord } from '../records/index.ts'
 import { TrainingError, type ResumeChange } from './events.ts'
+import type { TrainOptions } from './options.ts'
 
 /** Sections whose values are the checkpoint's tensors' own: with others the tensors do not fit. */
 const FIXED_SECTION = 'model'
@@ -38,12 +39,17 @@ export function resumeChanges(saved: CheckpointRecord, config: RecipeConfig, cor
 }
 
 /** Why the resumed run may not be bit for bit what an uninterrupted one would have been. */
-export function resumeNotices(saved: CheckpointRecord, backend: Backend): readonly string[] {
-  if (saved.backend === computedBy(backend)) return []
-  return [
+export function resumeNotices(
+  saved: CheckpointRecord,
+  { backend, freshOptimizer }: Pick<TrainOptions, 'backend' | 'freshOptimizer'>,
+): readonly string[] {
+  const elsewhere =
     `The checkpoint was computed by ${saved.backend}; this backend rounds differently, so the run goes on with ` +
-      'slightly other numbers than it would have had.',
-  ]
+    'slightly other numbers than it would have had.'
+  const anew =
+    "The optimizer starts anew: the checkpoint's state of it is left unread, and its averages and bias corrections " +
+    `count from step ${saved.step}.`
+  return [...(saved.backend === computedBy(backend) ? [] : [elsewhere]), ...(freshOptimizer === true ? [anew] : [])]
 }
 
 /** Thread counts do not change a bit, so they are no part of where something was computed. */

@@ -1,12 +1,11 @@
 /** Runs tiny trainings to their end and sorts what they told, for tests. */
 import type { Corpus } from '../data/index.ts'
 import type { Backend } from '../engine/index.ts'
-import { momentNames } from '../optim/index.ts'
 import { resolveRecipe } from '../recipes/index.ts'
 import { float32, type TestedBackend } from './backends.test.data.ts'
 import type { EndEvent, EvaluationEvent, StartEvent, StepEvent, TrainEvent } from './events.ts'
 import type { TrainOptions } from './options.ts'
-import { modelSetup } from './setup.ts'
+import { stepSetup } from './setup.ts'
 import { tinyCorpus } from './tiny.test.data.ts'
 import { train } from './trainer.ts'
 
@@ -29,11 +28,13 @@ export interface Result {
   readonly steps: readonly StepEvent[]
   readonly evaluations: readonly EvaluationEvent[]
   readonly end: EndEvent
-  /** Weights and moments when the run ended, by name. */
+  /** Weights and the optimizer's state when the run ended, by name. */
   readonly tensors: ReadonlyMap<string, readonly number[]>
 }
 
-export interface RunOptions extends Partial<Pick<TrainOptions, 'out' | 'resume' | 'recipe' | 'corpus' | 'logEvery'>> {
+export interface RunOptions extends Partial<
+  Pick<TrainOptions, 'out' | 'resume' | 'freshOptimizer' | 'recipe' | 'corpus' | 'logEvery'>
+> {
   readonly on?: TestedBackend
   readonly threads?: number
   /** Abort when this event arrives. */
@@ -85,11 +86,10 @@ function readTensors(
   { config }: TrainOptions['recipe'],
   { tokenizer }: Corpus,
 ): Map<string, number[]> {
-  const { parameters } = modelSetup(config, tokenizer.vocab)
+  const { parameters, optimizer } = stepSetup(config, tokenizer.vocab).step
   return new Map(
-    parameters.flatMap(({ name, shape }) => {
-      const { first, second } = momentNames(name)
-      return [name, first, second].map((label) => [label, [...backend.buffer(label, 'f32', shape)]] as const)
+    [...parameters, ...optimizer.init(parameters)].map(({ name, shape }) => {
+      return [name, [...backend.buffer(name, 'f32', shape)]] as const
     }),
   )
 }

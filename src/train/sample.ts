@@ -1,14 +1,14 @@
 /** Text from a trained model: one token after another, from the weights that a backend holds. */
-import { loadCheckpoint } from '../checkpoint/index.ts'
+import { findCheckpoint, readCheckpointMetadata } from '../checkpoint/index.ts'
 import { tokenizerFromDescription, type Tokenizer } from '../data/index.ts'
 import { bufferName, type Backend } from '../engine/index.ts'
 import { keyFor, randomSequence, type RandomSequence } from '../random/index.ts'
 import { checkConfig, type RecipeConfig } from '../recipes/index.ts'
 import type { CheckpointRecord } from '../records/index.ts'
 import { integers } from './programs.ts'
+import { publishCheckpoint } from './publish.ts'
 import { modelSetup } from './setup.ts'
 import { BATCH_INPUTS, SAMPLE_POSITION, traceSample } from './step.ts'
-import { restoreWeights } from './storage.ts'
 
 export interface SampleOptions {
   /** Text to continue; empty starts after a line break (or after token 0 where the tokenizer has none). */
@@ -47,11 +47,11 @@ export interface OpenedSampler extends Sampler {
  * Throws CheckpointError where there is none or it is damaged, RecipeError where its configuration is not ours.
  */
 export async function openSampler(backend: Backend, path: string, which?: 'last' | 'best'): Promise<OpenedSampler> {
-  const checkpoint = loadCheckpoint(path, which, { optimizer: false })
-  const { folder, metadata } = checkpoint
+  const folder = findCheckpoint(path, which)
+  const metadata = readCheckpointMetadata(folder)
   const config = checkConfig(metadata.recipe.config, folder)
   const tokenizer = await tokenizerFromDescription(metadata.tokenizer)
-  restoreWeights(backend, modelSetup(config, tokenizer.vocab), checkpoint)
+  publishCheckpoint(backend, config, tokenizer.vocab, folder)
   return { ...createSampler(backend, config, tokenizer), folder, record: metadata }
 }
 

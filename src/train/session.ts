@@ -41,6 +41,9 @@ export class TrainingSession {
   #tokens = 0
   #learningRate = 0
   #trainLoss: number | null = null
+  #penalty: number | null = null
+  /** Steps done when the optimizer's state was zero. */
+  #optimizerStart = 0
   #valLoss: number | null = null
   #best: CheckpointRecord['best'] = null
   /** Steps done at the last evaluation and the last save of this session. */
@@ -62,12 +65,18 @@ export class TrainingSession {
     const { backend, recipe } = this.#parts.options
     const setup = this.#parts.setup.step
     const { parameters, optimizer } = setup
+    const clearOptimizer = (): void => {
+      for (const { name, shape } of optimizer.init(parameters)) backend.buffer(name, 'f32', shape).fill(0)
+    }
     if (!from) {
       initialiseParameters(backend, parameters, recipe.config.train.seed)
-      for (const { name, shape } of optimizer.init(parameters)) backend.buffer(name, 'f32', shape).fill(0)
+      clearOptimizer()
     } else {
+      const fresh = this.#parts.options.freshOptimizer === true
       restoreWeights(backend, setup, from)
-      restoreOptimizer(backend, setup, from)
+      if (fresh) clearOptimizer()
+      else restoreOptimizer(backend, setup, from)
+      this.#optimizerStart = fresh ? from.metadata.step : from.metadata.optimizerStart
       const { step, tokens, valLoss, best, learningRate } = from.metadata
       this.#step = step
       this.#tokens = tokens
@@ -92,6 +101,7 @@ export class TrainingSession {
     // A checkpoint saved by Ctrl-C in the last evaluation has all its steps but lacks that evaluation.
     if (this.#evaluatedAt !== this.#step && !this.#aborted) yield* this.#evaluateAndSave()
     if (this.#aborted && this.#savedAt !== this.#step && this.#step > 0) yield* this.#save()
+    this.#programs.publish()
     yield this.#end()
   }
 
@@ -104,14 +114,16 @@ export class TrainingSession {
     const learningRate = setup.schedule(this.#step)
     const begin = performance.now()
     const seed = options.recipe.config.train.seed
-    const position = { step: this.#step, seed, learningRate }
-    const { loss, auxiliaryLosses, gradientNorm } = this.#programs.step(options.corpus.train, position)
+    const weightDecay = setup.weightDecayAt(this.#step)
+    const position = { step: this.#step, seed, learningRate, optimizerStart: this.#optimizerStart }
+    const { loss, auxiliaryLosses, penalty, gradientNorm } = this.#programs.step(options.corpus.train, position)
     const stepMs = performance.now() - begin
     this.#pace.add(stepMs)
     this.#step++
     this.#tokens += setup.tokensPerStep
     this.#learningRate = learningRate
     this.#trainLoss = loss
+    this.#penalty = penalty
     const logged = this.#step % (options.logEvery ?? 1) === 0 || this.#step === start.steps
     const weightNorms = logged ? this.#programs.weightNorms() : null
     const { tokensPerSecond } = this.#pace
@@ -121,7 +133,9 @@ export class TrainingSession {
         step: this.#step,
         loss: measured(loss),
         ...(Object.keys(auxiliaryLosses).length > 0 ? { auxiliaryLosses: allMeasured(auxiliaryLosses) } : {}),
+        ...(penalty === null ? {} : { penalty: measured(penalty) }),
         learningRate,
+        weightDecay,
         gradientNorm: measured(gradientNorm),
         weightNorm: allMeasured(weightNorms),
         tokensPerSecond,
@@ -129,6 +143,7 @@ export class TrainingSession {
     }
     this.#checkFinite('The loss', loss)
     for (const [name, value] of Object.entries(auxiliaryLosses)) this.#checkFinite(`The ${name} loss`, value)
+    this.#checkFinite('The penalty on the weights', penalty ?? 0)
     this.#checkFinite('The gradient norm', gradientNorm)
     const { step, steps } = { step: this.#step, steps: start.steps }
     const secondsLeft = this.#pace.secondsFor(steps - step)
@@ -138,7 +153,9 @@ export class TrainingSession {
       steps,
       loss,
       auxiliaryLosses,
+      penalty,
       learningRate,
+      weightDecay,
       gradientNorm,
       weightNorms,
       stepMs,
@@ -211,6 +228,7 @@ export class TrainingSession {
       best: this.#best,
       seed: recipe.config.train.seed,
       learningRate: this.#learningRate,
+      optimizerStart: this.#optimizerStart,
       backend: computedBy(backend),
       corpus: corpusRecordOf(corpus),
       tokenizer: corpus.tokenizer.describe(),
@@ -245,6 +263,7 @@ export class TrainingSession {
         seconds: (performance.now() - begin) / 1000,
         ...this.#pace.totals(this.#programs.flopsPerStep),
         trainLoss: this.#trainLoss,
+        penalty: this.#penalty,
         valLoss: this.#valLoss,
         checkpoint: this.#lastCheckpoint,
       },

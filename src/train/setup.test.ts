@@ -10,7 +10,7 @@ test('a recipe’s exceptions to its policy reach the ledger and the optimizer a
   const { parameters } = modelSetup(config, 65)
   const ledger = recipeLedger(config, parameters)
   const { learningRate } = config.optimizer
-  const { settings } = adamw(ledgerGroups(ledger, parameters, learningRate), { learningRate })
+  const { settings } = adamw(ledgerGroups(ledger, parameters, { learningRate, schedules: new Map() }), { learningRate })
   const settingOf = (name: string) => settings.get(name)
   expect(settingOf('wte.weight')).toMatchObject({ weightDecay: 0, learningRateMultiplier: 1 })
   expect(settingOf('ln_f.weight')).toMatchObject({ weightDecay: 0.5, learningRateMultiplier: 1 })

@@ -1,9 +1,16 @@
 /** From a recipe and a corpus to everything that a run is made of, before anything is compiled. */
 import { checkCorpusFits, type Corpus } from '../data/index.ts'
 import { findModel, type ModelConfig } from '../models/index.ts'
-import { adamw, buildLedger, type Ledger, type ParameterGroup, type Schedule } from '../optim/index.ts'
-import type { ParameterSpec } from '../nn/parameter.ts'
-import { recipeDecayRun, RecipeError, recipeSchedule, type RecipeConfig } from '../recipes/index.ts'
+import { buildLedger, type Ledger, type ParameterGroup, type Schedule } from '../optim/index.ts'
+import type { ParameterSpec, Role } from '../nn/parameter.ts'
+import {
+  recipeDecayRun,
+  recipeDecaySchedules,
+  RecipeError,
+  recipeOptimizer,
+  recipeSchedule,
+  type RecipeConfig,
+} from '../recipes/index.ts'
 import type { DecayCount } from './events.ts'
 import type { ModelSetup, StepSetup } from './step.ts'
 
@@ -11,6 +18,8 @@ export interface RunSetup {
   readonly step: StepSetup
   readonly ledger: Ledger
   readonly schedule: Schedule
+  /** λ of each role that decays, in a step counted from 0; the strongest where a role has several. */
+  readonly weightDecayAt: (step: number) => Partial<Record<Role, number>>
   readonly parameters: DecayCount
   readonly tensors: Omit<DecayCount, 'total'>
   readonly tokensPerStep: number
@@ -33,10 +42,11 @@ export function recipeLedger(config: RecipeConfig, parameters: readonly Paramete
 export function stepSetup(config: RecipeConfig, vocab: number): { readonly step: StepSetup; readonly ledger: Ledger } {
   const model = modelSetup(config, vocab)
   const ledger = recipeLedger(config, model.parameters)
-  const { learningRate, weightDecay, betas, eps } = config.optimizer
-  const groups = ledgerGroups(ledger, model.parameters, learningRate)
+  const { schedules } = recipeDecaySchedules(config)
+  const groups = ledgerGroups(ledger, model.parameters, { learningRate: config.optimizer.learningRate, schedules })
   const { batchSize, accumulation, clip } = config.train
-  const optimizer = adamw(groups, { learningRate, weightDecay, betas, eps })
+  const { entry, options } = recipeOptimizer(config)
+  const optimizer = entry.create(groups, options)
   const sequenceLength = sequenceLengthOf(config)
   return { step: { ...model, optimizer, batchSize, sequenceLength, accumulation, clip }, ledger }
 }
@@ -50,6 +60,7 @@ export function runSetup(config: RecipeConfig, corpus: Corpus): RunSetup {
     step,
     ledger,
     schedule: recipeSchedule(config),
+    weightDecayAt: weightDecayOver(ledger, recipeDecaySchedules(config).schedules),
     parameters: {
       total: decayed.parameters + undecayed.parameters,
       decayed: decayed.parameters,
@@ -71,23 +82,48 @@ export function sequenceLengthOf({ train, model }: RecipeConfig): number {
 }
 
 /**
- * One group for each λ and learning-rate multiplier of the ledger, so that exactly what the ledger names decays, as
- * fast as it says. `learningRate` is the optimizer's, at the peak.
+ * One group for each λ, schedule of λ and learning-rate multiplier of the ledger, so that exactly what the ledger names
+ * decays, as fast as it says. `learningRate` is the optimizer's, at the peak; `schedules` are those of λ, by name.
  */
 export function ledgerGroups(
   ledger: Ledger,
   parameters: readonly ParameterSpec[],
-  learningRate: number,
+  { learningRate, schedules }: { readonly learningRate: number; readonly schedules: ReadonlyMap<string, Schedule> },
 ): ParameterGroup[] {
   const specs = new Map(parameters.map((parameter) => [parameter.name, parameter]))
-  const groups = new Map<string, { params: ParameterSpec[]; weightDecay: number; learningRate: number }>()
-  for (const { name, weightDecay, learningRateMultiplier } of ledger.entries) {
+  const groups = new Map<string, ParameterGroup & { readonly params: ParameterSpec[] }>()
+  for (const { name, weightDecay, learningRateMultiplier, decaySchedule } of ledger.entries) {
     const spec = specs.get(name)
     if (!spec) throw new Error(`The ledger names "${name}", which is no parameter of the model.`)
-    const key = `${weightDecay} ${learningRateMultiplier}`
-    const group = groups.get(key) ?? { params: [], weightDecay, learningRate: learningRate * learningRateMultiplier }
+    const key = JSON.stringify([weightDecay, learningRateMultiplier, decaySchedule])
+    const group = groups.get(key) ?? {
+      params: [],
+      weightDecay,
+      learningRate: learningRate * learningRateMultiplier,
+      ...(decaySchedule === null ? {} : { decaySchedule: scheduleNamed(decaySchedule, schedules) }),
+    }
     group.params.push(spec)
     groups.set(key, group)
   }
   return [...groups.values()]
+}
+
+function weightDecayOver(ledger: Ledger, schedules: ReadonlyMap<string, Schedule>): RunSetup['weightDecayAt'] {
+  const decaying = ledger.roles
+    .filter(({ weightDecay }) => weightDecay > 0)
+    .map(({ role, weightDecay, decaySchedule }) => {
+      const factor = decaySchedule === null ? () => 1 : scheduleNamed(decaySchedule, schedules)
+      return { role, at: (step: number) => weightDecay * factor(step) }
+    })
+  return (step) => {
+    const found: Partial<Record<Role, number>> = {}
+    for (const { role, at } of decaying) found[role] = Math.max(found[role] ?? 0, at(step))
+    return found
+  }
+}
+
+function scheduleNamed(name: string, schedules: ReadonlyMap<string, Schedule>): Schedule {
+  const schedule = schedules.get(name)
+  if (schedule) return schedule
+  throw new Error(`The ledger names the schedule "${name}", which the recipe does not have.`)
 }

@@ -1,11 +1,12 @@
 /**
  * The programs of a training run, each traced once:
  *
- *     train       one optimizer step from one batch: loss, gradients, clipping, AdamW
+ *     train       one optimizer step from one batch: loss, gradients, clipping, optimizer
  *     accumulate  adds a batch's gradients, divided by how many batches there are, to `<parameter>.grad`
- *     apply       the rest of a step that accumulates: clipping and AdamW from those sums, which it clears
+ *     apply       the rest of a step that accumulates: clipping and optimizer from those sums, which it clears
  *     train-look  train, with the step's forces as further outputs (forces.ts); apply-look likewise
- *     evaluate    sum and count of a batch's losses
+ *     evaluate    sum and count of a batch's losses, by the weights that the optimizer would publish
+ *     publish     replaces the weights by those, where they are not the ones being trained (Schedule-Free)
  *     norms       sums of squares of the weights by role
  *     sample      logits of one position of one sequence
  *
@@ -31,7 +32,7 @@ import { logitsOf, type Model, type ModelConfig } from '../models/index.ts'
 import { lossSum, meanLoss, meanZLoss } from '../nn/loss.ts'
 import type { ParameterSpec, Role } from '../nn/parameter.ts'
 import { evaluationPass, trainingPass, type Pass } from '../nn/pass.ts'
-import { traceParameters, type TracedParameters } from '../nn/traced.ts'
+import { replaceParameters, traceParameters, type TracedParameters } from '../nn/traced.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { traceForces } from './forces.ts'
 
@@ -59,6 +60,9 @@ export const BATCH_INPUTS = { ids: 'ids', targets: 'targets' } as const
 
 /** The input of `sample` that says which position's logits to give; i32 [1]. */
 export const SAMPLE_POSITION = 'position'
+
+/** The output that holds what the decay adds to the loss; [], absent unless it acts there. */
+export const PENALTY_OUTPUT = 'penalty'
 
 /** The output that holds an auxiliary loss of a batch, unweighted; [] */
 export function auxiliaryOutput(name: string): string {
@@ -98,8 +102,8 @@ function logits({ model, config }: ModelSetup, traced: TracedParameters, ids: Te
 }
 
 /**
- * Of a batch in training: `losses`, outputs by name, of which `loss` is the mean cross-entropy and the others are
- * auxiliary; and for each trainable parameter, by name, `scale` times the gradient of the objective, their weighted sum.
+ * Of a batch in training: `losses`, outputs by name, of which `loss` is the mean cross-entropy, `penalty` what the decay
+ * adds where it acts on the loss, and the others are auxiliary; and for each trainable parameter, by name, `scale` times the gradient of the objective, their weighted sum.
  */
 function lossAndGradients(
   context: TraceContext,
@@ -114,8 +118,10 @@ function lossAndGradients(
   const loss = meanLoss(scores, targets)
   if (config.zLoss) pass.addLoss('z', meanZLoss(scores, targets), config.zLoss)
   const auxiliary = [...pass.losses]
-  const total = auxiliary.reduce((sum, [, { value, weight }]) => add(sum, mul(value, weight)), loss)
+  const learnt = auxiliary.reduce((sum, [, { value, weight }]) => add(sum, mul(value, weight)), loss)
   const names = trainable(setup).map(({ name }) => name)
+  const penalty = setup.optimizer.penalty(context, new Map(names.map((name) => [name, traced.get(name)])))
+  const total = penalty === undefined ? learnt : add(learnt, penalty)
   const objective = scale === 1 ? total : mul(total, scale)
   const found = gradient(
     objective,
@@ -123,7 +129,7 @@ function lossAndGradients(
   )
   const others = auxiliary.map(([name, { value }]) => [auxiliaryOutput(name), value] as const)
   return {
-    losses: { loss, ...Object.fromEntries(others) },
+    losses: { loss, ...(penalty === undefined ? {} : { [PENALTY_OUTPUT]: penalty }), ...Object.fromEntries(others) },
     gradients: new Map(names.map((name, k) => [name, found[k]!])),
   }
 }
@@ -186,9 +192,27 @@ export function traceApply(setup: StepSetup, { look = false }: { readonly look?:
 export function traceEvaluate(setup: StepSetup): Graph {
   return trace('evaluate', (context) => {
     const { ids, targets } = batchInputs(context, [setup.batchSize, setup.sequenceLength])
-    const traced = traceParameters(context, setup.parameters)
-    const total = lossSum(logits(setup, traced, ids, evaluationPass()), targets)
+    const total = lossSum(logits(setup, publishedParameters(context, setup), ids, evaluationPass()), targets)
     return { outputs: { lossSum: total.sum, count: total.count } }
+  })
+}
+
+/** The weights to evaluate by: those being trained, unless the optimizer has others. */
+function publishedParameters(context: TraceContext, setup: StepSetup): TracedParameters {
+  const { optimizer, parameters } = setup
+  const traced = traceParameters(context, parameters)
+  if (!optimizer.evaluationWeights) return traced
+  const trained = trainable(setup).map(({ name }) => [name, traced.get(name)] as const)
+  return replaceParameters(parameters, traced, optimizer.evaluationWeights(context, new Map(trained)))
+}
+
+/** Updates the parameters to what the optimizer would publish; null where those are the trained ones. */
+export function tracePublish(setup: StepSetup): Graph | null {
+  if (!setup.optimizer.evaluationWeights) return null
+  return trace('publish', (context) => {
+    const published = publishedParameters(context, setup)
+    const updates = trainable(setup).map(({ name }) => [name, published.get(name)] as const)
+    return { updates: Object.fromEntries(updates) }
   })
 }
 

@@ -71,19 +71,33 @@ function packageVersion(): string {
 }
 
 /** Where a run continues from. Throws CheckpointError where there is no whole checkpoint. */
-export function readResumePoint(path: string): LoadedCheckpoint {
-  return loadCheckpoint(path)
+export function readResumePoint(
+  path: string,
+  { freshOptimizer }: Pick<TrainOptions, 'freshOptimizer'>,
+): LoadedCheckpoint {
+  return loadCheckpoint(path, undefined, { optimizer: freshOptimizer !== true })
 }
 
 /** Copies a checkpoint's weights to the backend's buffers. Throws CheckpointError where they are not this model's. */
 export function restoreWeights(backend: Backend, { parameters }: ModelSetup, from: LoadedCheckpoint): void {
-  restore(backend, from.weights, shapesByName(parameters), { path: from.folder, what: 'weights' })
+  const about = {
+    path: from.folder,
+    what: 'weights',
+    hint: 'Use the recipe that the checkpoint was trained with, or another checkpoint.',
+  }
+  restore(backend, from.weights, shapesByName(parameters), about)
 }
 
 /** The same for the optimizer's state. */
 export function restoreOptimizer(backend: Backend, { parameters, optimizer }: StepSetup, from: LoadedCheckpoint): void {
-  const expected = shapesByName(optimizer.init(parameters))
-  restore(backend, from.optimizer, expected, { path: from.folder, what: 'optimizer state' })
+  const about = {
+    path: from.folder,
+    what: 'optimizer state',
+    hint:
+      `${optimizer.name} needs all of its state to go on. Resume with the optimizer that the run had, or start ` +
+      'the optimizer anew from these weights with --fresh-optimizer.',
+  }
+  restore(backend, from.optimizer, shapesByName(optimizer.init(parameters)), about)
 }
 
 type Shapes = ReadonlyMap<string, readonly number[]>
@@ -96,7 +110,7 @@ function restore(
   backend: Backend,
   found: LoadedCheckpoint['weights'],
   expected: Shapes,
-  about: { readonly path: string; readonly what: string },
+  about: { readonly path: string; readonly what: string; readonly hint: string },
 ): void {
   expectTensors(found, expected, about)
   for (const [name, { shape, data }] of found) backend.buffer(name, 'f32', shape).set(data)

@@ -1,7 +1,7 @@
 /** Training from its options to its last event. */
 import type { LoadedCheckpoint } from '../checkpoint/index.ts'
 import { corpusRecordOf } from '../data/index.ts'
-import type { StartEvent, TrainEvent } from './events.ts'
+import { TrainingError, type StartEvent, type TrainEvent } from './events.ts'
 import type { TrainOptions } from './options.ts'
 import { resumeChanges, resumeNotices } from './resume.ts'
 import { TrainingSession } from './session.ts'
@@ -19,7 +19,13 @@ import { openStorage, readResumePoint } from './storage.ts'
 export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, void> {
   const begin = performance.now()
   const setup = runSetup(options.recipe.config, options.corpus)
-  const resumePoint = options.resume === undefined ? null : readResumePoint(options.resume)
+  if (options.freshOptimizer === true && options.resume === undefined) {
+    throw new TrainingError(
+      'A fresh optimizer was asked for, but nothing is resumed: a new run starts with one.',
+      'Leave --fresh-optimizer out, or name the run to go on from with --resume.',
+    )
+  }
+  const resumePoint = options.resume === undefined ? null : readResumePoint(options.resume, options)
   const start = startEvent(options, setup, resumePoint)
   const storage = openStorage(options, setup.ledger, resumePoint?.metadata.step ?? null)
   try {
@@ -52,7 +58,7 @@ function startEvent(options: TrainOptions, setup: RunSetup, from: LoadedCheckpoi
     changes: from ? resumeChanges(from.metadata, recipe.config, corpus) : [],
     notices: [
       ...(backend.note === undefined ? [] : [backend.note]),
-      ...(from ? resumeNotices(from.metadata, backend) : []),
+      ...(from ? resumeNotices(from.metadata, options) : []),
     ],
   }
 }

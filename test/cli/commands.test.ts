@@ -118,7 +118,7 @@ describe('train', () => {
     expect(Object.keys(document)).toEqual(
       (
         'run recipe backend threads seed parameters tensors steps tokens seconds medianStepMs tokensPerSecond ' +
-        'flopsPerSecond trainLoss valLoss checkpoint'
+        'flopsPerSecond trainLoss penalty valLoss checkpoint'
       ).split(' '),
     )
   })
