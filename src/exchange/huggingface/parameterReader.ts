@@ -36,7 +36,11 @@ export function parameterReader(
   // A tied tensor may be saved under its other name as well; transformers does not read that one either.
   const tied = new Set(parameters.flatMap(({ aliases }) => aliases.map((alias) => nameInFile(modelClass, alias))))
   const found = [...stored.tensors].filter(([name]) => expected.has(name) || !(ignored.test(name) || tied.has(name)))
-  const about = { path: stored.path, what: 'weights' }
+  const about = {
+    path: stored.path,
+    what: 'weights',
+    hint: 'The files are not those of the model that config.json describes: get both from one place.',
+  }
   expectTensors(new Map(found), expected, about)
   return (parameter, out) => readParameter(stored, places.get(parameter.name) ?? [], out)
 }
