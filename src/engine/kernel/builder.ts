@@ -7,11 +7,17 @@ export interface KernelTarget {
   readonly lanes: number
   /** Vector registers that a kernel may count on: 32 or 16, or fewer where the target's own compiler needs some. */
   readonly vectorRegisters: number
+  /**
+   * How kernels multiply pairs of bf16 numbers: by the ops for it (`bf16Pair`, `pairDot`), or, to try what the numbers do
+   * where no instruction does, expanded into ops on f32. Not at all unless told.
+   */
+  readonly bf16?: 'instruction' | 'expanded'
 }
 
 export class KernelBuilder {
   readonly lanes: number
   readonly vectorRegisters: number
+  readonly bf16: KernelTarget['bf16']
   readonly unitBegin: Value
   readonly unitEnd: Value
   readonly scratch: Value
@@ -26,6 +32,7 @@ export class KernelBuilder {
     this.#name = name
     this.lanes = target.lanes
     this.vectorRegisters = target.vectorRegisters
+    this.bf16 = target.bf16
     this.unitBegin = this.#value('int')
     this.unitEnd = this.#value('int')
     this.scratch = this.#value('int')

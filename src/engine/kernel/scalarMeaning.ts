@@ -1,4 +1,5 @@
 /** The executable meaning of every scalar op: what `scalarOps.ts` says in words, as plain TypeScript. */
+import { bf16Bits, flushDenormal, fromBf16Bits } from './bf16.ts'
 import type { ScalarOpName } from './scalarOps.ts'
 
 /**
@@ -118,6 +119,12 @@ const intImmediate =
 /** High 32 bits of the unsigned product. */
 const mulHighUnsigned = (a: number, b: number): number => Number((BigInt(a >>> 0) * BigInt(b >>> 0)) >> 32n) | 0
 
+/** sum + a * b as VDPBF16PS adds up: the odd numbers of the pairs come first. */
+function addProduct(sum: number, a: number, b: number): number {
+  const [left, right] = [flushDenormal(fromBf16Bits(a)), flushDenormal(fromBf16Bits(b))]
+  return flushDenormal(fusedMultiplyAdd(left, right, flushDenormal(sum)))
+}
+
 /** Total over the scalar ops. A stored float is rounded to f32 by the register that it is stored in. */
 export const scalarMeaning: { readonly [K in ScalarOpName]: Meaning } = {
   add: floats2((a, b) => a + b),
@@ -156,6 +163,16 @@ export const scalarMeaning: { readonly [K in ScalarOpName]: Meaning } = {
   },
   asInt: copyBits,
   asFloat: copyBits,
+  bf16Pair: (target, { args: [a, b] }) => {
+    for (let k = 0; k < target.i.length; k++) target.i[k] = bf16Bits(a!.f[k]!) | (bf16Bits(b!.f[k]!) << 16)
+  },
+  pairDot: (target, { args: [a, b, c] }) => {
+    for (let k = 0; k < target.f.length; k++) {
+      const [x, y] = [a!.i[k]!, b!.i[k]!]
+      const sum = addProduct(c!.f[k]!, x >>> 16, y >>> 16)
+      target.f[k] = addProduct(sum, x & 0xffff, y & 0xffff)
+    }
+  },
   less: compareFloats((a, b) => a < b),
   lessEqual: compareFloats((a, b) => a <= b),
   equal: compareFloats((a, b) => a === b),

@@ -12,10 +12,18 @@ export interface ScalarOp {
   /** What `immediate` means, where the op reads one. */
   readonly immediate?: string
   readonly meaning: string
+  /** Only for targets that have this; all other ops are for every target. */
+  readonly feature?: 'bf16'
 }
 
 const row = (args: readonly ValueType[], result: ValueType, meaning: string, immediate?: string): ScalarOp =>
   immediate === undefined ? { args, result, meaning } : { args, result, meaning, immediate }
+
+/** A row for targets with instructions on pairs of bf16 numbers: an i32 lane holds two, the first in its low 16 bits. */
+const pairRow = (args: readonly ValueType[], result: ValueType, meaning: string): ScalarOp => ({
+  ...row(args, result, meaning),
+  feature: 'bf16',
+})
 
 const f = 'f32' as const
 const i = 'i32' as const
@@ -50,6 +58,13 @@ export const scalarOps = {
   toFloat: row([i], f, 'signed integer to the nearest f32'),
   asInt: row([f], i, 'the same bits'),
   asFloat: row([i], f, 'the same bits'),
+  // pairs of bf16 numbers (`bf16.ts`)
+  bf16Pair: pairRow([f, f], i, 'a rounded to bf16 in the low half, b in the high half; denormals become zeros'),
+  pairDot: pairRow(
+    [i, i, f],
+    f,
+    'c + a.high * b.high, rounded once, then + a.low * b.low, rounded once; denormals are zeros, read or written',
+  ),
   // comparisons and choice; comparisons with NaN are false, except notEqual
   less: row([f, f], m, 'a < b'),
   lessEqual: row([f, f], m, 'a <= b'),
@@ -81,3 +96,11 @@ export const scalarOps = {
 } satisfies Record<string, ScalarOp>
 
 export type ScalarOpName = keyof typeof scalarOps
+
+/** The ops that every target has, and those that need `bf16` where a target has it. */
+export function opsOf({ bf16 = false }: { readonly bf16?: boolean }): ScalarOpName[] {
+  return (Object.keys(scalarOps) as ScalarOpName[]).filter((op) => {
+    const { feature }: ScalarOp = scalarOps[op]
+    return feature === undefined || bf16
+  })
+}

@@ -3,10 +3,11 @@ import { sameShape, sizeOf } from '../ir/node.ts'
 import { createTensor } from './create.ts'
 import { reshape, transpose } from './movement.ts'
 import { ShapeError, type NdArray, type OpRow, type Tensor } from './row.ts'
+import { asOperand } from './precision.ts'
 import { describeType } from '../ir/describe.ts'
 import { checkDTypes } from './shape.ts'
 
-/** [..., M, K] x [..., K, N] -> [..., M, N], with equal batch axes. */
+/** [..., M, K] x [..., K, N] -> [..., M, N], with equal batch axes. Attributes: precision? */
 export const matmulRow: OpRow = {
   name: 'matmul',
   infer: (inputs) => {
@@ -23,7 +24,8 @@ export const matmulRow: OpRow = {
         'expected [..., M, K] x [..., K, N] with equal batch axes, or a right side [K, N]',
     )
   },
-  evaluate: ([a, b], _, output) => multiply(a!, b!, output),
+  evaluate: ([a, b], attributes, output) => multiply(asOperand(a!, attributes), asOperand(b!, attributes), output),
+  roundsOperands: true,
   lowering: { kind: 'form', form: 'matmul' },
   // C = A B: dA = dC Bᵀ, dB = Aᵀ dC
   gradient: ({ inputs: [a, b], gradient }) => [matmul(gradient, transpose(b!)), matmul(transpose(a!), gradient)],

@@ -114,6 +114,8 @@ export interface OpRow extends Op {
   evaluate(inputs: readonly NdArray[], attributes: Attributes, output: NdArray): void
   readonly lowering: Lowering
   readonly gradient: GradientRule
+  /** Whether the attribute `precision`, where it is 'bf16', makes the op round its operands (`precision.ts`). */
+  readonly roundsOperands?: boolean
   /** Floating-point operations of the op as the field counts them (a multiply-add is two). */
   flops(inputs: readonly TensorType[], output: TensorType, attributes: Attributes): number
   readonly samples: readonly Sample[]

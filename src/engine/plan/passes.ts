@@ -4,6 +4,7 @@
  */
 import type { KernelTarget } from '../kernel/builder.ts'
 import type { Kernel } from '../kernel/kernel.ts'
+import { usesBf16 } from '../trace/precision.ts'
 import { graphBuffers, type Graph } from '../trace/trace.ts'
 import { allocateArena } from './allocate.ts'
 import { findBarriers, touchOf } from './barriers.ts'
@@ -50,7 +51,11 @@ export interface PlanOptions {
   readonly skip?: ReadonlySet<string>
 }
 
+/** Throws for a graph with products in bf16 where the target has no way to compute them. */
 export function planProgram(graph: Graph, target: KernelTarget, options: PlanOptions = {}): Program {
+  if (target.bf16 === undefined && usesBf16(graph)) {
+    throw new Error(`${graph.name} has products of bf16 numbers, which this target cannot multiply`)
+  }
   let current = importGraph(graph)
   for (const pass of graphPasses) {
     if (options.skip?.has(pass.name)) continue

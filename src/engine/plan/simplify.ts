@@ -156,7 +156,7 @@ export function transposeProducts(graph: PlanGraph): PlanGraph {
       )
       if (!swapsLast) return undefined
       const [a, b] = product.inputs
-      return createTensor(matmulRow, [transpose(b!), transpose(a!)])
+      return createTensor(matmulRow, [transpose(b!), transpose(a!)], product.attributes)
     },
     (node) => node.op === transposeRow,
   )

@@ -100,9 +100,9 @@ class InterpretedMachine implements Machine {
   readonly #buffers = new Map<string, NamedBuffer>()
   #end = GAP
 
-  constructor({ lanes, vectorRegisters, threads = 1, fusedMultiplyAdd = true }: InterpretedMachineOptions) {
-    this.target = { lanes, vectorRegisters }
-    this.description = `interpreted kernels, ${lanes} lanes`
+  constructor({ threads = 1, fusedMultiplyAdd = true, ...target }: InterpretedMachineOptions) {
+    this.target = target
+    this.description = `interpreted kernels, ${target.lanes} lanes`
     this.#imitatedThreads = threads
     this.#fusedMultiplyAdd = fusedMultiplyAdd
   }

@@ -81,6 +81,13 @@ const chooseInt =
     code.get(a!).get(b!).get(a!).get(b!).op(comparison).op('select')
   }
 
+/** No instruction of WebAssembly does this: a plan for it must not use the op. */
+const absent =
+  (op: ScalarOpName): Emit =>
+  () => {
+    throw new Error(`WebAssembly has no ${op}: plan for a target without bf16`)
+  }
+
 /** Total over the scalar ops. */
 export const scalarCode: { readonly [K in ScalarOpName]: Emit } = {
   add: plain('f32x4.add'),
@@ -109,6 +116,8 @@ export const scalarCode: { readonly [K in ScalarOpName]: Emit } = {
   toFloat: plain('f32x4.convert_i32x4_s'),
   asInt: sameBits,
   asFloat: sameBits,
+  bf16Pair: absent('bf16Pair'),
+  pairDot: absent('pairDot'),
   less: plain('f32x4.lt'),
   lessEqual: plain('f32x4.le'),
   equal: plain('f32x4.eq'),

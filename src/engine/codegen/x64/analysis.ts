@@ -31,6 +31,8 @@ const foldable: { readonly [K in ScalarOpName]?: readonly number[] } = {
   and: [1, 0],
   or: [1, 0],
   xor: [1, 0],
+  bf16Pair: [0],
+  pairDot: [1, 0],
   toInt: [0],
   toFloat: [0],
   less: [1],

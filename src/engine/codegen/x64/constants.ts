@@ -15,6 +15,8 @@ import { vectorRows, type VectorRow } from './vectorRows.ts'
 export interface VectorFeatures {
   /** 512-bit registers and mask registers (AVX-512 F, VL, DQ and BW); otherwise AVX2 with FMA. */
   readonly avx512: boolean
+  /** Products of pairs of bf16 numbers (AVX512_BF16); false unless told. */
+  readonly bf16?: boolean
 }
 
 export function lanesOf(features: VectorFeatures): 16 | 8 {
@@ -75,6 +77,7 @@ export function making(origin: Origin, features: VectorFeatures, code: CodeBuffe
         fields: { row: vectorRows.broadcast, length, memory: poolMemory(elementEntry(code, origin.bits), false) },
       }
     case 'laneIndex':
+    case 'interleave':
       break
   }
   return {
@@ -123,6 +126,8 @@ function laneOf(origin: Origin, lane: number): number {
       return origin.bits
     case 'laneIndex':
       return lane
+    case 'interleave':
+      return lane | ((lane + 16) << 16)
     case 'tail':
       return lane < origin.lanes ? -1 : 0
     case 'oddLanes':

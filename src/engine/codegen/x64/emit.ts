@@ -84,6 +84,7 @@ export class Emitter {
       case 'unary':
       case 'shift':
       case 'multiplyAdd':
+      case 'accumulate':
       case 'blend':
       case 'extract':
       case 'zero':
@@ -122,6 +123,10 @@ export class Emitter {
         return this.#encoder.registers(row, length, row.extension, target, a, { immediate })
       case 'multiplyAdd':
         return this.#multiplyAdd(each, target, a, b, c)
+      case 'accumulate':
+        if (memory) this.#encoder.memory(row, length, target, a, this.#memory(memory), withBroadcast(memory))
+        else this.#encoder.registers(row, length, target, a, b)
+        return
       case 'blend': {
         const choice = this.#features.avx512 ? { mask: c } : { immediate: c << 4 }
         if (memory) this.#encoder.memory(row, length, target, a, this.#memory(memory), withBroadcast(memory, choice))

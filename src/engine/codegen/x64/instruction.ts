@@ -11,6 +11,8 @@ export type Origin =
   | { readonly kind: 'bits'; readonly bits: number }
   /** 0, 1, 2 … */
   | { readonly kind: 'laneIndex' }
+  /** Numbers of 16-bit words: 0, 16, 1, 17 … which alternate those of a vector's halves. */
+  | { readonly kind: 'interleave' }
   /** The first `lanes` lanes are on. */
   | { readonly kind: 'tail'; readonly lanes: number }
   /** The odd lanes are on. */
@@ -54,6 +56,7 @@ export type InstructionKind =
   | 'unary' // target = row(b)
   | 'shift' // target = row(a, immediate)
   | 'multiplyAdd' // target = a * b + c; b or c may be memory
+  | 'accumulate' // target = c + row(a, b), where c is the target's own register
   | 'blend' // target = c ? b : a
   | 'extract' // target = row(a, immediate)
   | 'loadMasked' // target = memory where c

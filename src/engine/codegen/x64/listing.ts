@@ -46,6 +46,7 @@ const vectorKinds = new Set<string>([
   'binary',
   'unary',
   'shift',
+  'accumulate',
   'blend',
   'extract',
   'loadMasked',

@@ -77,6 +77,36 @@ const multiplyAdd: OpRule = (s, { target: result, args }) => {
   }
 }
 
+/** Both converted, the first in the lower half of the vector; then the words of the halves take turns. */
+const bf16Pair: OpRule = (s, { target, args }) => {
+  const [low, high] = args as readonly [Value, Value]
+  assertBf16(s)
+  const { length } = s
+  const halves = s.temporary('vector')
+  const memory = s.foldedMemory(low)
+  const second = memory ? { memory } : { b: s.use(low) }
+  s.emit('binary', { row: vectorRows.narrowToBf16, length, target: halves, a: s.use(high), ...second })
+  const a = s.constant({ kind: 'interleave' })
+  s.emit('binary', { row: vectorRows.permuteWords, length, target: s.define(target), a, b: halves })
+}
+
+const pairDot: OpRule = (s, { target: result, args }) => {
+  const [a, b, sum] = args as readonly [Value, Value, Value]
+  assertBf16(s)
+  const memoryB = s.foldedMemory(b)
+  const memory = memoryB ?? s.foldedMemory(a)
+  const target = s.define(result)
+  const c = s.use(sum)
+  if (c !== target) s.emit('moveVector', { target, a: c })
+  const operands = memory ? { a: s.use(memoryB ? a : b), memory } : { a: s.use(a), b: s.use(b) }
+  s.emit('accumulate', { row: vectorRows.pairDot, length: s.length, target, ...operands, c: target })
+}
+
+function assertBf16(s: Selection): void {
+  if (s.features.bf16) return
+  throw new Error(`kernel ${s.kernel.name} multiplies pairs of bf16 numbers, for which this target has no instruction`)
+}
+
 const select: OpRule = (s, { target, args }) => {
   const [mask, a, b] = args as readonly [Value, Value, Value]
   const memory = s.foldedMemory(a)
@@ -173,6 +203,8 @@ export const vectorRules: { readonly [K in VectorOp]: OpRule } = {
   toFloat: unary(vectorRows.toFloat),
   asInt: sameBits,
   asFloat: sameBits,
+  bf16Pair,
+  pairDot,
   less: binary(vectorRows.compare, predicates.less),
   lessEqual: binary(vectorRows.compare, predicates.lessEqual),
   equal: binary(vectorRows.compare, predicates.equal),

@@ -180,6 +180,7 @@ function places({ kind, row, a, b }: Instruction): readonly ('a' | MemoryPlace)[
     case 'multiplyAdd':
       return a === b ? ['c'] : ['b', 'a', 'c']
     case 'unary':
+    case 'accumulate':
     case 'blend':
     case 'splat':
     case 'intAdd':

@@ -93,6 +93,10 @@ export const vectorRows = {
   // conversions
   toInt: row('vcvttps2dq', 1, 2, 0x5b),
   toFloat: row('vcvtdq2ps', 1, 0, 0x5b),
+  // pairs of bf16 numbers (AVX512_BF16), and a permutation of 16-bit words (AVX512BW)
+  narrowToBf16: row('vcvtne2ps2bf16', 2, 3, 0x72, onlyEvex),
+  pairDot: row('vdpbf16ps', 2, 2, 0x52, onlyEvex),
+  permuteWords: row('vpermw', 2, 1, 0x8d, { vex: false, w: 1 }),
   // comparisons and choice; the EVEX forms write a mask register
   compare: row('vcmpps', 1, 0, 0xc2),
   compareInt: row('vpcmpd', 3, 1, 0x1f, onlyEvex),

@@ -1,19 +1,23 @@
 /** Reads a matmul node's operands as matrices and makes its one or two launches. */
 import type { Layout } from '../../ir/layout.ts'
+import { isBf16 } from '../../ops/precision.ts'
 import type { Form } from '../launchSpec.ts'
 import { MatmulPlan, packKernel, type MatmulShape } from './matmul.ts'
 import { matmulKernel } from './matmulKernel.ts'
+import { lowerPairs, packsFrom } from './pairMatmul.ts'
 
 const floatBytes = 4
 
 export const matmulForm: Form = {
-  accepts: (_, layout) => batchOf(layout) !== undefined,
+  accepts: (_, layout, node) =>
+    batchOf(layout) !== undefined &&
+    (!isBf16(node.attributes) || packsFrom(layout.strides.at(-2)!, layout.strides.at(-1)!)),
   lower: (context) => {
     const [a, b] = context.operands.map((operand) => operand.layout)
+    if (isBf16(context.node.attributes)) return lowerPairs(context, shapeOf(a!, b!), sizeText(shapeOf(a!, b!)))
     const plan = new MatmulPlan(shapeOf(a!, b!), context.target)
     const { shape } = plan
     const key = JSON.stringify(shape)
-    const size = `${shape.batch > 1 ? `${shape.batch} x ` : ''}[${shape.m}, ${shape.k}] x [${shape.k}, ${shape.n}]`
     const rightBytes = shape.batch * shape.k * shape.n * floatBytes
     let right = context.read(1)
     if (plan.packed) {
@@ -32,11 +36,15 @@ export const matmulForm: Form = {
       key: `matmul ${key}`,
       build: () => ({ kernel: matmulKernel(plan), units: plan.units }),
       buffers: [context.read(0), right, context.write()],
-      label: `matmul ${size}`,
+      label: `matmul ${sizeText(shape)}`,
       flops: 2 * shape.batch * shape.m * shape.n * shape.k,
       bytes: rightBytes + shape.batch * shape.m * (shape.k + shape.n) * floatBytes,
     })
   },
+}
+
+function sizeText({ batch, m, k, n }: MatmulShape): string {
+  return `${batch > 1 ? `${batch} x ` : ''}[${m}, ${k}] x [${k}, ${n}]`
 }
 
 function shapeOf(a: Layout, b: Layout): MatmulShape {

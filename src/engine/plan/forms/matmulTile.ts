@@ -6,13 +6,16 @@
  * A is read one element at a time and copied to all lanes, so it may have any strides; B is read by vectors along j.
  */
 import type { KernelBuilder } from '../../kernel/builder.ts'
-import type { Bound, Value } from '../../kernel/kernel.ts'
+import type { Address, Bound, Value } from '../../kernel/kernel.ts'
+import { pairDot, pairsOf } from '../../kernel/pairs.ts'
 
 export interface TileShape {
   readonly rows: number
   readonly vectors: number
   /** Lanes used of the last vector. */
   readonly lastLanes: number
+  /** Whether an element is a pair of bf16 numbers, one for each of two k, instead of an f32; not unless told. */
+  readonly pairs?: boolean
 }
 
 export interface TileOperand {
@@ -23,13 +26,32 @@ export interface TileOperand {
   readonly stepBytes: number
 }
 
+/** How the elements of a tile are read and multiplied; a vector is given as what is computed from it once. */
+interface Arithmetic {
+  load(b: KernelBuilder, address: Address, lanes: number): readonly Value[]
+  broadcast(b: KernelBuilder, address: Address): readonly Value[]
+  multiplyAdd(b: KernelBuilder, left: readonly Value[], right: readonly Value[], sum: Value): Value
+}
+
+const ofFloats: Arithmetic = {
+  load: (b, address, lanes) => [b.load(address, lanes)],
+  broadcast: (b, address) => [b.broadcast(address)],
+  multiplyAdd: (b, [left], [right], sum) => b.multiplyAdd(left!, right!, sum),
+}
+
+const ofPairs: Arithmetic = {
+  load: (b, address, lanes) => pairsOf(b, b.load(address, lanes, 'i32')),
+  broadcast: (b, address) => pairsOf(b, b.broadcast(address, 'i32')),
+  multiplyAdd: pairDot,
+}
+
 /** Steps of k in one turn of the loop: enough to hide the loop's own instructions. */
 const unroll = 4
 /** A depth up to this is laid out without a loop. */
 const straightLine = 16
 
 /** How many lanes of vector v a tile uses. */
-export function lanesOf(b: KernelBuilder, shape: TileShape, v: number): number {
+export function lanesOf(b: { readonly lanes: number }, shape: TileShape, v: number): number {
   return v === shape.vectors - 1 ? shape.lastLanes : b.lanes
 }
 
@@ -46,6 +68,7 @@ export function matmulTile(
   done: (i: number, v: number, sum: Value) => void,
   initial?: (i: number, v: number) => Value,
 ): void {
+  const arithmetic = shape.pairs ? ofPairs : ofFloats
   const sums: Value[][] = []
   for (let i = 0; i < shape.rows; i++) {
     sums.push([])
@@ -58,12 +81,12 @@ export function matmulTile(
   const steps = (count: number): void => {
     for (let u = 0; u < count; u++) {
       const right = Array.from({ length: shape.vectors }, (_, v) =>
-        b.load(b.at(bPointer, u * bOperand.stepBytes + v * b.lanes * 4), lanesOf(b, shape, v)),
+        arithmetic.load(b, b.at(bPointer, u * bOperand.stepBytes + v * b.lanes * 4), lanesOf(b, shape, v)),
       )
       for (let i = 0; i < shape.rows; i++) {
-        const left = b.broadcast(b.at(aPointer, i * a.rowBytes + u * a.stepBytes))
+        const left = arithmetic.broadcast(b, b.at(aPointer, i * a.rowBytes + u * a.stepBytes))
         for (let v = 0; v < shape.vectors; v++) {
-          b.assign(sums[i]![v]!, b.multiplyAdd(left, right[v]!, sums[i]![v]!))
+          b.assign(sums[i]![v]!, arithmetic.multiplyAdd(b, left, right[v]!, sums[i]![v]!))
         }
       }
     }

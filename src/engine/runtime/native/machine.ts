@@ -21,6 +21,11 @@ export interface NativeOptions {
   readonly disable?: readonly string[]
   /** For tests: fills temporary memory with NaN before each run. Default false. */
   readonly poison?: boolean
+  /**
+   * Expands products of bf16 pairs into f32 ops where the processor has no instructions for them: for tests and to try
+   * what the numbers do, since it is slower than f32. Default false.
+   */
+  readonly expandBf16?: boolean
 }
 
 /** Enough for any machine; more is a mistake. */
@@ -51,16 +56,16 @@ export class NativeMachine implements Machine {
   #scratchBytes = 0
   #alive = true
 
-  constructor({ threads, disable = [], poison: poisoned = false }: NativeOptions) {
+  constructor({ threads, disable = [], poison: poisoned = false, expandBf16 = false }: NativeOptions) {
     const features = availableFeatures(disable)
     if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads) {
       throw new Error(`threads is ${threads}; expected a whole number from 1 to ${mostThreads}`)
     }
     this.#library = nativeLibrary()
-    this.#features = { avx512: features.avx512 }
+    this.#features = { avx512: features.avx512, bf16: features.bf16 }
     this.#poison = poisoned
     this.threads = threads
-    this.target = features.avx512 ? { lanes: 16, vectorRegisters: 32 } : { lanes: 8, vectorRegisters: 16 }
+    this.target = targetOf(features, expandBf16)
     const plural = threads === 1 ? '1 thread' : `${threads} threads`
     this.description = `native x86-64 ${features.avx512 ? 'AVX-512' : 'AVX2'}, ${plural}`
     this.#buffers = new Buffers(this.#library)
@@ -140,6 +145,12 @@ export class NativeMachine implements Machine {
   #assertAlive(): void {
     if (!this.#alive) throw new Error('this native machine was disposed of: create a new one')
   }
+}
+
+function targetOf({ avx512, bf16 }: CpuFeatures, expandBf16: boolean): KernelTarget {
+  const file = avx512 ? { lanes: 16, vectorRegisters: 32 } : { lanes: 8, vectorRegisters: 16 }
+  if (bf16) return { ...file, bf16: 'instruction' }
+  return expandBf16 ? { ...file, bf16: 'expanded' } : file
 }
 
 function availableFeatures(disable: readonly string[]): CpuFeatures {

@@ -12,6 +12,8 @@ import { cpuFeatures, NativeMachine, nativeUnavailable } from './machine.ts'
 export interface NativePath {
   readonly name: string
   readonly disable: readonly string[]
+  /** Whether it has instructions for pairs of bf16 numbers. */
+  readonly bf16: boolean
   /** Why its tests are skipped here, if they are. */
   readonly absent: string | undefined
 }
@@ -20,9 +22,10 @@ export const paths: readonly NativePath[] = [
   {
     name: 'AVX-512',
     disable: [],
+    bf16: cpuFeatures()?.bf16 ?? false,
     absent: nativeUnavailable() ?? (cpuFeatures()?.avx512 ? undefined : 'this processor has no AVX-512'),
   },
-  { name: 'AVX2', disable: ['avx512'], absent: nativeUnavailable() },
+  { name: 'AVX2', disable: ['avx512'], bf16: false, absent: nativeUnavailable() },
 ]
 
 export interface BufferSpec {

@@ -1,7 +1,7 @@
 /** For tests: kernels made at random from a seed, with loops, variables, tails and more values than there are registers. */
 import type { KernelBuilder } from '../../kernel/builder.ts'
 import type { Value, ValueType } from '../../kernel/kernel.ts'
-import { scalarOps, type ScalarOp, type ScalarOpName } from '../../kernel/scalarOps.ts'
+import { opsOf, scalarOps, type ScalarOp, type ScalarOpName } from '../../kernel/scalarOps.ts'
 import type { KernelSpec } from './oneKernel.test.data.ts'
 
 /** Elements of each buffer; all accesses stay within. */
@@ -9,10 +9,12 @@ export const bufferElements = 512
 const rowElements = 32
 
 /** Results that differ between correct implementations (NaN to int) or that need care (ints) are left out. */
-const vectorOps = (Object.keys(scalarOps) as ScalarOpName[]).filter((op) => {
-  const { args, result } = scalarOps[op] as ScalarOp
-  return result !== 'int' && args.length > 0 && !args.includes('int') && !['toInt', 'div', 'sqrt'].includes(op)
-})
+const vectorOpsOf = (features: { readonly bf16: boolean }): readonly ScalarOpName[] =>
+  opsOf(features).filter((op) => {
+    const { args, result } = scalarOps[op] as ScalarOp
+    const excluded = ['toInt', 'div', 'sqrt', 'bf16Pair'].includes(op)
+    return result !== 'int' && args.length > 0 && !args.includes('int') && !excluded
+  })
 
 /** Park and Miller's generator: x -> 48271 x mod (2^31 - 1). */
 export class Dice {
@@ -32,6 +34,7 @@ export class Dice {
 type Pool = { readonly [T in ValueType]: Value[] }
 
 class RandomKernel {
+  readonly #vectorOps: readonly ScalarOpName[]
   readonly #b: KernelBuilder
   readonly #dice: Dice
   readonly #pointers: readonly Value[]
@@ -43,6 +46,7 @@ class RandomKernel {
     this.#b = b
     this.#pointers = pointers
     this.#dice = dice
+    this.#vectorOps = vectorOpsOf({ bf16: b.bf16 === 'instruction' })
   }
 
   build(): void {
@@ -104,7 +108,7 @@ class RandomKernel {
   }
 
   #op(): void {
-    const op = this.#dice.pick(vectorOps)
+    const op = this.#dice.pick(this.#vectorOps)
     const row: ScalarOp = scalarOps[op]
     const args = row.args.map((type) => this.#any(type))
     const value = this.#b.op(op, args, this.#dice.below(32))

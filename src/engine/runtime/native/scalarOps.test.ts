@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { KernelBuilder } from '../../kernel/builder.ts'
 import type { Value, ValueType } from '../../kernel/kernel.ts'
-import { scalarOps, type ScalarOp, type ScalarOpName } from '../../kernel/scalarOps.ts'
+import { opsOf, scalarOps, type ScalarOp, type ScalarOpName } from '../../kernel/scalarOps.ts'
 import { expectAsInterpreted, paths, type KernelSpec } from './oneKernel.test.data.ts'
 
 const count = 64
@@ -97,7 +97,7 @@ for (const path of paths) {
   describe.skipIf(path.absent !== undefined)(
     `scalar ops on ${path.name}${path.absent ? ` (${path.absent})` : ''}`,
     () => {
-      for (const op of Object.keys(scalarOps) as ScalarOpName[]) {
+      for (const op of opsOf({ bf16: path.bf16 })) {
         it(op, () => {
           for (const immediate of immediates[op] ?? [0]) {
             for (const how of ['loads', 'shared loads', 'constants'] as const) {

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { KernelBuilder } from '../../kernel/builder.ts'
 import { interpretKernel, type Segment } from '../../kernel/interpret.ts'
 import type { Kernel, Value, ValueType } from '../../kernel/kernel.ts'
-import { scalarOps, type ScalarOpName } from '../../kernel/scalarOps.ts'
+import { opsOf, scalarOps, type ScalarOpName } from '../../kernel/scalarOps.ts'
 import { createWasmMachine } from './machine.ts'
 
 const machine = createWasmMachine({ threads: 1 })
@@ -147,7 +147,7 @@ function kernelOf(op: ScalarOpName, immediate: number): Kernel {
 }
 
 describe('every scalar op means what the interpreter says', () => {
-  const cases = (Object.keys(scalarOps) as ScalarOpName[]).flatMap((op) =>
+  const cases = opsOf({}).flatMap((op) =>
     (immediates[op] ?? [0]).map((immediate): [string, ScalarOpName, number] => [`${op} ${immediate}`, op, immediate]),
   )
   it.each(cases)('%s', (_, op, immediate) => {

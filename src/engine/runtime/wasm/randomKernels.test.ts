@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { KernelBuilder } from '../../kernel/builder.ts'
 import { interpretKernel, type Segment } from '../../kernel/interpret.ts'
 import type { Kernel, Statement, Value, ValueType } from '../../kernel/kernel.ts'
-import { scalarOps, type ScalarOpName } from '../../kernel/scalarOps.ts'
+import { opsOf, scalarOps } from '../../kernel/scalarOps.ts'
 import type { Program } from '../../plan/program.ts'
 import { createWasmMachine } from './machine.ts'
 
@@ -19,7 +19,7 @@ const BUFFERS = ['x', 'y', 'z']
 const WORDS = 256
 
 /** Not toInt, for numbers beyond i32, and not the ops of addresses, which must stay in range. */
-const OPS = (Object.keys(scalarOps) as ScalarOpName[]).filter((op) => {
+const OPS = opsOf({}).filter((op) => {
   const { args, result } = scalarOps[op]
   return op !== 'toInt' && result !== 'int' && !args.some((type) => type === 'int')
 })
