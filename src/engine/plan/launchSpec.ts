@@ -18,10 +18,17 @@ export interface BufferUse {
   readonly access: 'read' | 'write'
 }
 
+export interface BuiltKernel {
+  readonly kernel: Kernel
+  readonly units: number
+  /** A call for fewer units than this is wasteful; 1 unless told. */
+  readonly grain?: number
+}
+
 export interface LaunchSpec {
   /** Equal keys mean equal kernels: `build` is called once per key. */
   readonly key: string
-  readonly build: () => { readonly kernel: Kernel; readonly units: number }
+  readonly build: () => BuiltKernel
   readonly buffers: readonly BufferUse[]
   readonly label: string
   readonly flops: number

@@ -75,7 +75,7 @@ function assemble(graph: Graph, specs: readonly LaunchSpec[]): Program {
     specs.map((spec) => spec.buffers.map((use) => touchOf(use, arena.offsets.get(use.storage)))),
   )
   const kernels: Kernel[] = []
-  const built = new Map<string, { index: number; units: number }>()
+  const built = new Map<string, { index: number; units: number; grain: number }>()
   const place = (use: BufferUse): BufferReference =>
     use.storage.name === undefined
       ? { space: 'arena', offset: arena.offsets.get(use.storage)! + use.offset }
@@ -83,8 +83,8 @@ function assemble(graph: Graph, specs: readonly LaunchSpec[]): Program {
   const launches = specs.map((spec, k): Launch => {
     let entry = built.get(spec.key)
     if (!entry) {
-      const { kernel, units } = spec.build()
-      entry = { index: kernels.length, units }
+      const { kernel, units, grain = 1 } = spec.build()
+      entry = { index: kernels.length, units, grain }
       built.set(spec.key, entry)
       kernels.push(kernel)
     }
@@ -92,6 +92,7 @@ function assemble(graph: Graph, specs: readonly LaunchSpec[]): Program {
     return {
       kernel: entry.index,
       units: entry.units,
+      grain: entry.grain,
       buffers: spec.buffers.map(place),
       barrier: barriers[k]!,
       label,

@@ -20,8 +20,10 @@ export interface Launch {
   /** For listings and profiles, such as `block.3.mlp.fc matmul [768, 128] x [128, 512]`. */
   readonly label: string
   readonly buffers: readonly BufferReference[]
-  /** Independent units of work; thread t of n does units floor(t*units/n) to floor((t+1)*units/n). */
+  /** Independent units of work: any thread may do any of them, in any order. */
   readonly units: number
+  /** A call for fewer units than this is wasteful; 1 unless told. */
+  readonly grain?: number
   /** All threads must have finished the launches before this one before it starts. */
   readonly barrier: boolean
   readonly flops: number

@@ -31,6 +31,8 @@ export const control = {
   barrierSpins: 224,
   /** u64: where thread 0 writes the time stamps, launches + 1 of them; 0: nowhere. */
   stamps: 232,
+  /** u32: how many times this table was walked before, modulo 2^32. */
+  walks: 240,
   bytes: 256,
 } as const
 
@@ -53,7 +55,17 @@ export const launchEntry = {
   units: 16,
   /** u64: not 0: wait for all threads first. */
   barrier: 24,
-  bytes: 32,
+  /** u64: the first units, of which each thread has its own share. */
+  fixed: 32,
+  /** u64: the other units are taken this many at a time by whoever is free. */
+  grain: 40,
+  /** u32: how many times that is. */
+  takes: 48,
+  /** u32: rises by one for each try to take, successful or not; starts at 0 and is never set back. */
+  tries: 56,
+  /** u32: tries in one walk: `takes`, and one in vain by each thread. */
+  triesPerWalk: 60,
+  bytes: 64,
 } as const
 
 export interface Driver {
@@ -159,14 +171,8 @@ class DriverAssembler {
   #walkTable(): void {
     const g = this.#g
     const { code } = this.#encoder
-    const [next, noBarrier, noStamp, skip, end, done] = Array.from({ length: 6 }, () => code.label()) as [
-      Label,
-      Label,
-      Label,
-      Label,
-      Label,
-      Label,
-    ]
+    const [next, noBarrier, noStamp, rest] = [code.label(), code.label(), code.label(), code.label()]
+    const [end, done] = [code.label(), code.label()]
     code.bind(this.#walk)
     g.load(r14, memoryAt(r12, control.table))
     g.load(r15, memoryAt(r12, control.tableEnd))
@@ -183,11 +189,10 @@ class DriverAssembler {
     code.bind(noBarrier)
     this.#stamp(noStamp)
     this.#share()
-    g.jumpIf('notBelow', skip)
-    g.load(rdx, memoryAt(r14, launchEntry.arguments))
-    g.load(rcx, memoryAt(rbx, threadBlock.scratch))
-    g.callMemory(memoryAt(r14, launchEntry.kernel))
-    code.bind(skip)
+    g.jumpIf('notBelow', rest)
+    this.#callKernel()
+    code.bind(rest)
+    this.#takeRest()
     g.arithmeticImmediate('add', r14, launchEntry.bytes)
     g.jump(next)
     code.bind(end)
@@ -196,10 +201,54 @@ class DriverAssembler {
     g.return()
   }
 
-  /** rdi = floor(t*units/n), rsi = floor((t+1)*units/n), and compares them. */
+  /** Runs the launch's kernel on units [rdi, rsi). */
+  #callKernel(): void {
+    const g = this.#g
+    g.load(rdx, memoryAt(r14, launchEntry.arguments))
+    g.load(rcx, memoryAt(rbx, threadBlock.scratch))
+    g.callMemory(memoryAt(r14, launchEntry.kernel))
+  }
+
+  /**
+   * Takes units behind the fixed ones until there are none: try number k of a walk gets units fixed + k*grain and on. The
+   * number of tries in a walk is known, so the counter needs no setting back.
+   */
+  #takeRest(): void {
+    const g = this.#g
+    const { code } = this.#encoder
+    const [take, inside, done] = [code.label(), code.label(), code.label()]
+    g.arithmeticMemoryImmediate32('cmp', memoryAt(r14, launchEntry.takes), 0)
+    g.jumpIf('equal', done)
+    code.bind(take)
+    g.moveImmediate(rax, 1)
+    g.exchangeAdd32(rax, memoryAt(r14, launchEntry.tries))
+    g.load32(rcx, memoryAt(r12, control.walks))
+    g.load32(rdx, memoryAt(r14, launchEntry.triesPerWalk))
+    g.multiply(rcx, rdx)
+    g.arithmetic('sub', rax, rcx)
+    g.shiftLeft(rax, 32)
+    g.shiftRight(rax, 32)
+    g.compare32(rax, memoryAt(r14, launchEntry.takes))
+    g.jumpIf('notBelow', done)
+    g.load(rcx, memoryAt(r14, launchEntry.grain))
+    g.multiply(rax, rcx)
+    g.move(rdi, rax)
+    g.arithmeticMemory('add', rdi, memoryAt(r14, launchEntry.fixed))
+    g.move(rsi, rdi)
+    g.arithmetic('add', rsi, rcx)
+    g.arithmeticMemory('cmp', rsi, memoryAt(r14, launchEntry.units))
+    g.jumpIf('notGreater', inside)
+    g.load(rsi, memoryAt(r14, launchEntry.units))
+    code.bind(inside)
+    this.#callKernel()
+    g.jump(take)
+    code.bind(done)
+  }
+
+  /** rdi = floor(t*fixed/n), rsi = floor((t+1)*fixed/n), and compares them. */
   #share(): void {
     const g = this.#g
-    g.load(r8, memoryAt(r14, launchEntry.units))
+    g.load(r8, memoryAt(r14, launchEntry.fixed))
     g.load(r9, memoryAt(rbx, threadBlock.index))
     g.load(r10, memoryAt(r12, control.threads))
     for (const target of [rdi, rsi]) {

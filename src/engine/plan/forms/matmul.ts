@@ -29,6 +29,8 @@ const aliasBytes = 4096
 const packFromColumns = 96
 /** Fewer row panels than this and the columns are shared out instead. */
 const fewestRowPanels = 16
+/** Rows of A that are worth a walk over B. */
+const fewestRows = 64
 /** B is rearranged when at least this many rows of A will read it. */
 const packFromRows = 48
 
@@ -91,6 +93,12 @@ export class MatmulPlan {
   get units(): number {
     const { rowPanels, columnPanels } = this.blocking
     return this.splitsColumns ? columnPanels : this.shape.batch * rowPanels
+  }
+  /** Each call walks all of B, or copies all of A where columns are shared out: it should be worth that. */
+  get grain(): number {
+    const { tileRows, columnPanels } = this.blocking
+    if (this.splitsColumns) return this.packsA ? Math.ceil(columnPanels / 8) : 1
+    return this.shape.batch > 1 ? 1 : Math.ceil(fewestRows / tileRows)
   }
   /** Width in columns of column panel p, and its tile for `rows` rows. */
   tile(rows: number, lastPanel: boolean): TileShape {

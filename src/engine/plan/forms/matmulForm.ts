@@ -34,7 +34,7 @@ export const matmulForm: Form = {
     }
     context.launch({
       key: `matmul ${key}`,
-      build: () => ({ kernel: matmulKernel(plan), units: plan.units }),
+      build: () => ({ kernel: matmulKernel(plan), units: plan.units, grain: plan.grain }),
       buffers: [context.read(0), right, context.write()],
       label: `matmul ${sizeText(shape)}`,
       flops: 2 * shape.batch * shape.m * shape.n * shape.k,

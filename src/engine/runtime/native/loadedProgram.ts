@@ -7,6 +7,7 @@ import type { Program } from '../../plan/program.ts'
 import type { LaunchTime, LoadedProgram } from '../backend.ts'
 import type { NativeLibrary } from './library.ts'
 import { mapCode, mapMemory, type Mapping } from './memory.ts'
+import { sharesOf } from './shares.ts'
 
 /** What a program needs of the machine that it is loaded into. */
 export interface Host {
@@ -16,8 +17,9 @@ export interface Host {
   persistentAddress(name: string): number
   /** Address of the arena; it moves when the arena grows. */
   arenaAddress(): number
-  /** Walks a launch table on all threads. */
-  walk(table: number, tableEnd: number, stamps: number): void
+  readonly threads: number
+  /** Walks a launch table on all threads, which was walked `walks` times before. */
+  walk(table: number, tableEnd: number, walks: number, stamps: number): void
   /** Throws once the machine is gone. */
   assertAlive(): void
 }
@@ -36,6 +38,8 @@ export class NativeProgram implements LoadedProgram {
   readonly #words: BigUint64Array
   readonly #layout: TableLayout
   #boundTo = -1
+  #runs = 0
+  #profiles = 0
 
   constructor(program: Program, host: Host) {
     checkLaunches(program)
@@ -61,7 +65,7 @@ export class NativeProgram implements LoadedProgram {
   run(): void {
     this.#bind()
     const table = this.#tables.address
-    this.#host.walk(table, table + this.#program.launches.length * launchEntry.bytes, 0)
+    this.#host.walk(table, table + this.#program.launches.length * launchEntry.bytes, this.#runs++, 0)
   }
 
   profile(): readonly LaunchTime[] {
@@ -69,7 +73,8 @@ export class NativeProgram implements LoadedProgram {
     const { launches } = this.#program
     const table = this.#tables.address + this.#layout.profileTable
     const before = performance.now()
-    this.#host.walk(table, table + launches.length * launchEntry.bytes, this.#tables.address + this.#layout.stamps)
+    const stamps = this.#tables.address + this.#layout.stamps
+    this.#host.walk(table, table + launches.length * launchEntry.bytes, this.#profiles++, stamps)
     const milliseconds = performance.now() - before
     const first = this.#layout.stamps / wordBytes
     const ticks = (k: number): number => Number(this.#words[first + k + 1]! - this.#words[first + k]!)
@@ -110,6 +115,11 @@ export class NativeProgram implements LoadedProgram {
         this.#setWord(at + launchEntry.arguments, this.#tables.address + this.#layout.arguments[k]!)
         this.#setWord(at + launchEntry.units, launch.units)
         this.#setWord(at + launchEntry.barrier, launch.barrier || forced ? 1 : 0)
+        const { fixed, grain, takes } = sharesOf(launch, this.#host.threads)
+        this.#setWord(at + launchEntry.fixed, fixed)
+        this.#setWord(at + launchEntry.grain, grain)
+        this.#setWord(at + launchEntry.takes, takes)
+        this.#setWord(at + launchEntry.tries, (takes + this.#host.threads) * 2 ** 32)
       })
     }
   }

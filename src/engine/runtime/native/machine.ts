@@ -107,9 +107,10 @@ export class NativeMachine implements Machine {
       persistentAddress: (name) => this.#buffers.addressOf(name),
       arenaAddress: () => this.#arena.address,
       assertAlive: () => this.#assertAlive(),
-      walk: (table, tableEnd, stamps) => {
+      threads: this.threads,
+      walk: (table, tableEnd, walks, stamps) => {
         if (this.#poison) this.#poisonTemporaries()
-        this.#threads.run(table, tableEnd, stamps)
+        this.#threads.run(table, tableEnd, walks, stamps)
       },
     }
   }

@@ -59,11 +59,15 @@ export class Threads {
     this.#setWord(control.bytes + thread * threadBlock.bytes + threadBlock.scratch, address)
   }
 
-  /** Walks the launch table [table, tableEnd) once on all threads; `stamps` is where to write time stamps, or 0. */
-  run(table: number, tableEnd: number, stamps: number): void {
+  /**
+   * Walks the launch table [table, tableEnd) once on all threads. `walks` is how many times it was walked before, `stamps`
+   * where to write time stamps, or 0.
+   */
+  run(table: number, tableEnd: number, walks: number, stamps: number): void {
     this.#setWord(control.table, table)
     this.#setWord(control.tableEnd, tableEnd)
     this.#setWord(control.stamps, stamps)
+    this.#halves[control.walks / 4] = walks
     this.#library.call(this.#run, this.#blockOf(0), 0, 0)
   }
 
