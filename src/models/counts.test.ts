@@ -1,6 +1,6 @@
 /** Parameters of every published size, to the digit; nothing is allocated for them. */
 import { describe, expect, test } from 'vitest'
-import { totalParameters } from '../nn/parameter.ts'
+import { activeParameters, totalParameters } from '../nn/parameter.ts'
 import { findModel, type ArchitectureName, type ModelConfig } from './index.ts'
 
 interface Size {
@@ -94,6 +94,46 @@ const published: Readonly<Partial<Record<ArchitectureName, [Partial<ModelConfig>
     ['8B', { layers: 36, width: 4096, heads: 32, kvHeads: 8, feedForward: 12_288, tied: false }, 8_190_735_360],
   ],
 }
+
+/** Of models with experts: all parameters, and those that compute one token. */
+const routed: Readonly<Partial<Record<ArchitectureName, [Partial<ModelConfig>, ...[string, Size, number, number][]]>>> =
+  {
+    'grok-1': [
+      { context: 8192, vocab: 131_072, headDim: 128, softCap: 30 },
+      [
+        '314B, as advertised without its token table of 805,306,368',
+        { layers: 64, width: 6144, heads: 48, kvHeads: 8, feedForward: 32_768 },
+        314_879_514_624 + 805_306_368,
+        83_756_587_008,
+      ],
+    ],
+    mixtral: [
+      { context: 32_768, vocab: 32_000, window: 0, tied: false },
+      ['8x7B', { layers: 32, width: 4096, heads: 32, kvHeads: 8, feedForward: 14_336 }, 46_702_792_704, 12_879_925_248],
+      [
+        '8x22B',
+        { layers: 56, width: 6144, heads: 48, kvHeads: 8, feedForward: 16_384 },
+        140_620_634_112,
+        39_152_031_744,
+      ],
+      [
+        '8x22B v0.3',
+        { layers: 56, width: 6144, heads: 48, kvHeads: 8, feedForward: 16_384, vocab: 32_768 },
+        140_630_071_296,
+        39_152_031_744 + 2 * 768 * 6144,
+      ],
+    ],
+  }
+
+describe.each(Object.entries(routed))('%s', (name, [shared, ...sizes]) => {
+  test.each(sizes)('%s', (_, size, total, active) => {
+    const base = { dropout: 0, stochasticDepth: 0, vocab: 0, context: 0, normEps: 1e-5, ropeTheta: 1e4 }
+    const experts = { experts: 8, expertsPerToken: 2, balanceLoss: 0.02 }
+    const parameters = findModel(name).declareParameters({ ...base, ...experts, ...shared, ...size })
+    expect(totalParameters(parameters)).toBe(total)
+    expect(activeParameters(parameters)).toBe(active)
+  })
+})
 
 describe.each(Object.entries(published))('%s', (name, [shared, ...sizes]) => {
   test.each(sizes)('%s', (_, size, count) => {

@@ -2,14 +2,16 @@
 import { gpt2 } from './gpt2.ts'
 import { gpt3 } from './gpt3.ts'
 import { gptNeox } from './gptNeox.ts'
+import { grok1 } from './grok1.ts'
 import { llama } from './llama.ts'
 import { mistral } from './mistral.ts'
+import { mixtral } from './mixtral.ts'
 import type { Model } from './model.ts'
 import { olmo2 } from './olmo2.ts'
 import { palm } from './palm.ts'
 import { qwen3 } from './qwen3.ts'
 
-export { gpt2, gpt3, gptNeox, llama, mistral, olmo2, palm, qwen3 }
+export { gpt2, gpt3, gptNeox, grok1, llama, mistral, mixtral, olmo2, palm, qwen3 }
 export {
   logitsOf,
   ownPaths,
@@ -22,7 +24,7 @@ export {
   type OwnPath,
 } from './model.ts'
 
-const all = [gpt2, gpt3, llama, palm, mistral, gptNeox, olmo2, qwen3] as const
+const all = [gpt2, gpt3, llama, palm, grok1, mistral, mixtral, gptNeox, olmo2, qwen3] as const
 export type ArchitectureName = (typeof all)[number]['name']
 
 export const models: ReadonlyMap<string, Model> = new Map(all.map((model) => [model.name, model]))

@@ -41,8 +41,16 @@ export interface ModelValues {
   readonly kvHeads: number
   /** Width of a head. */
   readonly headDim: number
-  /** Hidden width of the MLP. */
+  /** Hidden width of the MLP, or of each expert. */
   readonly feedForward: number
+  /** MLPs among which a router chooses for each token. */
+  readonly experts: number
+  /** How many of them compute each token. */
+  readonly expertsPerToken: number
+  /** Weight of the loss that keeps experts in use alike; 0 for none. */
+  readonly balanceLoss: number
+  /** Attention scores s become softCap · tanh(s / softCap); 0 for no cap. */
+  readonly softCap: number
   /** ε of the norms. */
   readonly normEps: number
   /** Base of the rotary wavelengths. */
@@ -68,6 +76,10 @@ export const ownPaths = [
   'kvHeads',
   'headDim',
   'feedForward',
+  'experts',
+  'expertsPerToken',
+  'balanceLoss',
+  'softCap',
   'normEps',
   'ropeTheta',
   'rotaryShare',

@@ -103,10 +103,12 @@ interface Heads {
   readonly kvHeads: number
   /** 0 for all. */
   readonly window?: number
+  /** 0 for none. */
+  readonly softCap?: number
 }
 
 /** Query t sees keys j ≤ t with t − j < window. */
-function attend(q: Rows, k: Rows, v: Rows, { headDim, heads, kvHeads, window = 0 }: Heads): Rows {
+function attend(q: Rows, k: Rows, v: Rows, { headDim, heads, kvHeads, window = 0, softCap = 0 }: Heads): Rows {
   return q.map((row, t) =>
     Array.from({ length: heads }, (_, h) => {
       const group = Math.floor(h / (heads / kvHeads))
@@ -114,7 +116,8 @@ function attend(q: Rows, k: Rows, v: Rows, { headDim, heads, kvHeads, window = 0
       const scores = seen.map((j) => {
         let dot = 0
         for (let d = 0; d < headDim; d++) dot += row[h * headDim + d]! * k[j]![group * headDim + d]!
-        return Math.exp(dot / Math.sqrt(headDim))
+        const score = dot / Math.sqrt(headDim)
+        return Math.exp(softCap === 0 ? score : softCap * Math.tanh(score / softCap))
       })
       const total = scores.reduce((a, b) => a + b)
       return Array.from({ length: headDim }, (_, d) =>
@@ -131,6 +134,35 @@ function swiglu(weights: Weights, name: string, x: Rows): Rows {
     `${name}.down_proj`,
     gate.map((row, t) => row.map((v, c) => silu(v) * up[t]![c]!)),
   )
+}
+
+/** The k experts of largest softmax, each times its share; `names` are those of gate, up and down, tensors of all experts. */
+function mixture(
+  weights: Weights,
+  name: string,
+  x: Rows,
+  { experts: count, expertsPerToken }: Config,
+  names: readonly [string, string, string],
+  activation: (v: number) => number,
+  renormalized: boolean,
+): Rows {
+  const [gate, up, down] = names.map((part) => need(weights, `${name}.experts.${part}.weight`))
+  const through = (row: Row, w: ArrayLike<number>, expert: number): Row => {
+    const width = w.length / count! / row.length
+    const first = expert * row.length * width
+    return Array.from({ length: width }, (_, o) => row.reduce((sum, v, i) => sum + v * w[first + i * width + o]!, 0))
+  }
+  return linear(weights, `${name}.gate`, x).map((logits, t) => {
+    const powers = logits.map(Math.exp)
+    const chosen = [...powers.keys()].toSorted((a, b) => powers[b]! - powers[a]!).slice(0, expertsPerToken!)
+    const whole = (renormalized ? chosen.map((e) => powers[e]!) : powers).reduce((a, b) => a + b)
+    const outputs = chosen.map((e) => {
+      const linearly = through(x[t]!, up!, e)
+      const active = through(x[t]!, gate!, e).map((v, j) => activation(v) * linearly[j]!)
+      return through(active, down!, e).map((v) => (v * powers[e]!) / whole)
+    })
+    return x[t]!.map((_, c) => outputs.reduce((sum, output) => sum + output[c]!, 0))
+  })
 }
 
 const gpt: Oracle = (weights, config, ids) => {
@@ -159,7 +191,7 @@ const gpt: Oracle = (weights, config, ids) => {
 
 /** q_proj, k_proj, v_proj, norms, rotation, o_proj */
 function grouped(weights: Weights, name: string, x: Rows, config: Config, qkNorm?: 'head' | 'row'): Rows {
-  const { heads, kvHeads, ropeTheta, normEps, window } = config
+  const { heads, kvHeads, ropeTheta, normEps, window, softCap } = config
   const headDim = config.headDim ?? config.width / heads
   const turned = (part: 'q' | 'k'): Rows => {
     let y = linear(weights, `${name}.${part}_proj`, x)
@@ -169,12 +201,17 @@ function grouped(weights: Weights, name: string, x: Rows, config: Config, qkNorm
     return rope(y, headDim, headDim, ropeTheta!)
   }
   const v = linear(weights, `${name}.v_proj`, x)
-  const mixed = attend(turned('q'), turned('k'), v, { headDim, heads, kvHeads: kvHeads!, window: window ?? 0 })
+  const options = { headDim, heads, kvHeads: kvHeads!, window: window ?? 0, softCap: softCap ?? 0 }
+  const mixed = attend(turned('q'), turned('k'), v, options)
   return linear(weights, `${name}.o_proj`, mixed)
 }
 
+const swigluMlp = (weights: Weights, name: string, x: Rows): Rows => swiglu(weights, `${name}.mlp`, x)
+const mixtralMlp = (weights: Weights, name: string, x: Rows, config: Config): Rows =>
+  mixture(weights, `${name}.block_sparse_moe`, x, config, ['w1', 'w3', 'w2'], silu, true)
+
 const preNorm =
-  (qkNorm?: 'head' | 'row'): Oracle =>
+  (qkNorm?: 'head' | 'row', mlp: typeof mixtralMlp = swigluMlp): Oracle =>
   (weights, config, ids) => {
     const { layers, width, normEps } = config
     let x: Rows = ids.map((id) => rowOf(need(weights, 'embed_tokens.weight'), id, width))
@@ -182,7 +219,7 @@ const preNorm =
       const name = `layers.${i}`
       const y = rmsNorm(weights, `${name}.input_layernorm`, x, normEps!)
       x = plus(x, grouped(weights, `${name}.self_attn`, y, config, qkNorm))
-      x = plus(x, swiglu(weights, `${name}.mlp`, rmsNorm(weights, `${name}.post_attention_layernorm`, x, normEps!)))
+      x = plus(x, mlp(weights, name, rmsNorm(weights, `${name}.post_attention_layernorm`, x, normEps!), config))
     }
     return head(weights, 'lm_head.weight', rmsNorm(weights, 'norm', x, normEps!))
   }
@@ -208,6 +245,23 @@ const palm: Oracle = (weights, config, ids) => {
     x = plus(x, grouped(weights, `${name}.self_attn`, y, config), swiglu(weights, `${name}.mlp`, y))
   }
   return head(weights, 'embed_tokens.weight', layerNorm(weights, 'norm', x, normEps!), 1 / Math.sqrt(width))
+}
+
+const grok: Oracle = (weights, config, ids) => {
+  const { layers, width, normEps } = config
+  const norm = (name: string, y: Rows): Rows => rmsNorm(weights, name, y, normEps!)
+  const table = need(weights, 'embed_tokens.weight')
+  let x: Rows = ids.map((id) => rowOf(table, id, width).map((v) => v * Math.sqrt(width)))
+  for (let i = 0; i < layers; i++) {
+    const name = `layers.${i}`
+    const attended = grouped(weights, `${name}.attn`, norm(`${name}.pre_attn_norm`, x), config)
+    x = plus(x, norm(`${name}.post_attn_norm`, attended))
+    const y = norm(`${name}.pre_moe_norm`, x)
+    const parts = ['linear', 'linear_v', 'linear_1'] as const
+    const thought = mixture(weights, `${name}.moe_block`, y, config, parts, geluTanh, false)
+    x = plus(x, norm(`${name}.post_moe_norm`, thought))
+  }
+  return head(weights, 'embed_tokens.weight', norm('norm', x), 1 / Math.sqrt(3))
 }
 
 const neox: Oracle = (weights, config, ids) => {
@@ -240,7 +294,9 @@ export const oracles: Readonly<Record<string, Oracle>> = {
   gpt3: gpt,
   llama: preNorm(),
   palm,
+  'grok-1': grok,
   mistral: preNorm(),
+  mixtral: preNorm(undefined, mixtralMlp),
   'gpt-neox': neox,
   olmo2: postNorm,
   qwen3: preNorm('head'),

@@ -5,12 +5,16 @@ import type { ArchitectureName, ModelConfig } from './index.ts'
 const common = { layers: 3, heads: 4, width: 16, context: 7, vocab: 11, dropout: 0, stochasticDepth: 0 }
 const rotary = { kvHeads: 2, feedForward: 20, normEps: 1e-5, ropeTheta: 100 }
 
+const routed = { feedForward: 5, experts: 4, expertsPerToken: 2, balanceLoss: 0.02 }
+
 export const tinyConfigs: Readonly<Record<ArchitectureName, ModelConfig>> = {
   gpt2: { ...common, bias: true },
   gpt3: { ...common, bias: true, window: 3 },
   llama: { ...common, ...rotary, tied: false },
   palm: { ...common, ...rotary, kvHeads: 1, headDim: 6, zLoss: 1e-2 },
+  'grok-1': { ...common, ...rotary, ...routed, headDim: 6, softCap: 0.5 },
   mistral: { ...common, ...rotary, window: 3, tied: false },
+  mixtral: { ...common, ...rotary, ...routed, window: 3, tied: false },
   'gpt-neox': { ...common, normEps: 1e-5, ropeTheta: 100, rotaryShare: 0.5, tied: false },
   olmo2: { ...common, ...rotary, normEps: 1e-6, tied: false, zLoss: 1e-2 },
   qwen3: { ...common, ...rotary, headDim: 6, tied: true },

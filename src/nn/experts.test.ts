@@ -23,7 +23,13 @@ const parts = { gate: 'w1', up: 'w3', down: 'w2' }
 
 const list = parameterList()
 list.declare('router.weight', [width, count], 'router', normal(1))
-declareExperts(list, 'experts', parts, { experts: count, expertsPerToken: chosen, width, feedForward: hidden }, 1)
+declareExperts(
+  list,
+  'experts',
+  parts,
+  { experts: count, expertsPerToken: chosen, width, feedForward: hidden },
+  normal(1),
+)
 const specs = list.list()
 
 const activations = {

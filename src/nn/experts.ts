@@ -26,7 +26,7 @@ import {
   type Tensor,
 } from '../engine/index.ts'
 import { linear } from './layers.ts'
-import { normal, type ParameterList } from './parameter.ts'
+import type { Init, ParameterList } from './parameter.ts'
 import type { TracedParameters } from './traced.ts'
 
 /** Which experts each token goes to, and how much each counts. */
@@ -102,17 +102,17 @@ export interface ExpertSizes {
   readonly feedForward: number
 }
 
-/** Declares the three tensors that `experts` reads, Gaussian with standard deviation `std`. */
+/** Declares the three tensors that `experts` reads. */
 export function declareExperts(
   list: ParameterList,
   name: string,
   { gate, up, down }: Omit<ExpertParts, 'activation'>,
   { experts: count, expertsPerToken, width, feedForward }: ExpertSizes,
-  std: number,
+  init: Init,
 ): void {
   const activeShare = expertsPerToken / count
   const declare = (part: string, from: number, to: number): void => {
-    list.declare(`${name}.${part}.weight`, [count, from, to], 'matrix', normal(std), { activeShare })
+    list.declare(`${name}.${part}.weight`, [count, from, to], 'matrix', init, { activeShare })
   }
   declare(gate, width, feedForward)
   declare(up, width, feedForward)

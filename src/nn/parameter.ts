@@ -66,7 +66,10 @@ export function totalParameters(parameters: readonly ParameterSpec[]): number {
 
 /** The parameters that compute one token: all but those of experts that were not chosen. */
 export function activeParameters(parameters: readonly ParameterSpec[]): number {
-  return parameters.reduce((sum, { shape, activeShare = 1 }) => sum + parameterCount(shape) * activeShare, 0)
+  return parameters.reduce(
+    (sum, { shape, activeShare = 1 }) => sum + Math.round(parameterCount(shape) * activeShare),
+    0,
+  )
 }
 
 /** Collects a model's parameters in the order of declaration. */

@@ -36,7 +36,7 @@ export function checkReads(model: Model, fields: ReadonlyMap<string, Field>): vo
 
 /** Throws RecipeError where heads, widths and shares do not fit. */
 export function checkModel(model: RecipeConfig['model']): void {
-  const { heads, width, kvHeads, headDim, rotaryShare, ropeTheta } = model
+  const { heads, width, kvHeads, headDim, rotaryShare, ropeTheta, experts, expertsPerToken } = model
   if (headDim === null && width % heads !== 0) {
     throw new RecipeError(
       `model.width is ${width}, which model.heads (${heads}) does not divide.`,
@@ -47,6 +47,12 @@ export function checkModel(model: RecipeConfig['model']): void {
     throw new RecipeError(
       `model.heads is ${heads}, which model.kvHeads (${kvHeads}) does not divide.`,
       'Each head of keys and values serves as many heads of queries: make model.heads a multiple of model.kvHeads.',
+    )
+  }
+  if (experts !== null && expertsPerToken !== null && expertsPerToken > experts) {
+    throw new RecipeError(
+      `model.expertsPerToken is ${expertsPerToken}, but model.experts is ${experts}.`,
+      'Each token goes to different experts: choose as many as there are, or fewer.',
     )
   }
   const rotated = ((headDim ?? width / heads) * (rotaryShare ?? 1)) / 2

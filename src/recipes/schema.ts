@@ -94,7 +94,19 @@ export const recipeSchema = z.strictObject({
     bias: own(z.boolean(), 'true or false', 'Biases in the linear layers and norms.'),
     kvHeads: ownCount('Heads of keys and values; must divide the heads.'),
     headDim: ownCount('Width of a head.'),
-    feedForward: ownCount('Hidden width of the MLP.'),
+    feedForward: ownCount('Hidden width of the MLP, or of each expert.'),
+    experts: ownCount('MLPs among which a router chooses for each token.'),
+    expertsPerToken: ownCount('How many of the experts compute each token.'),
+    balanceLoss: own(
+      z.number().min(0),
+      'a finite number, 0 or more',
+      'Weight of the loss that keeps experts in use alike, E · Σ (share assigned · mean probability).',
+    ),
+    softCap: own(
+      z.number().min(0),
+      'a finite number, 0 or more',
+      'Largest attention score, approached as softCap · tanh(score / softCap); 0 for none.',
+    ),
     normEps: own(z.number().gt(0), 'a number above 0', 'ε of the norms.'),
     ropeTheta: own(z.number().gt(1), 'a number above 1', 'Base of the rotary wavelengths.'),
     rotaryShare: own(
