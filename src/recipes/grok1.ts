@@ -1,6 +1,6 @@
 /** Grok-1's recipes. */
 import type { grok1 } from '../models/index.ts'
-import { assumed, code, defineRecipe, note } from './recipe.ts'
+import { assumed, code, defineRecipe, plainAdamw, note } from './recipe.ts'
 
 const MODEL = 'xai-org/grok-1 model.py'
 const RUN = 'xai-org/grok-1 run.py'
@@ -28,6 +28,7 @@ export const grok1Nano = defineRecipe<typeof grok1>(
     'model.softCap': code(30, `${MODEL}, max_attn_val`),
     'model.normEps': code(1e-5, `${MODEL}, hk_rms_norm`),
     'model.ropeTheta': code(10_000, `${MODEL}, base_exponent`),
+    ...plainAdamw('assumed', UNKNOWN),
     'optimizer.learningRate': assumed(2e-3, UNKNOWN),
     'optimizer.weightDecay': assumed(0.1, UNKNOWN),
     'optimizer.betas': assumed([0.9, 0.95], UNKNOWN),

@@ -1,6 +1,6 @@
 /** Mixtral's recipes. */
 import type { mixtral } from '../models/index.ts'
-import { assumed, code, defineRecipe, note, published } from './recipe.ts'
+import { assumed, code, defineRecipe, plainAdamw, note, published } from './recipe.ts'
 
 const PAPER = 'Jiang et al. 2024, arXiv:2401.04088'
 const CONFIG = 'config.json of mistralai/Mixtral-8x7B-v0.1'
@@ -28,6 +28,7 @@ export const mixtralNano = defineRecipe<typeof mixtral>(
     'model.ropeTheta': assumed(10_000, `${CONFIG} has 1e6, for its context of 32,768`),
     'model.window': code(0, `${CONFIG}, sliding_window: null; ${PAPER} has a fully dense context`),
     'model.tied': code(false, `${CONFIG}, tie_word_embeddings`),
+    ...plainAdamw('assumed', UNKNOWN),
     'optimizer.learningRate': assumed(2e-3, UNKNOWN),
     'optimizer.weightDecay': assumed(0.1, UNKNOWN),
     'optimizer.betas': assumed([0.9, 0.95], UNKNOWN),
