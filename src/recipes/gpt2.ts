@@ -1,5 +1,6 @@
-/** GPT-2's recipes. Commits read: karpathy/nanoGPT 3adf61e1, openai/gpt-2 9b63575. */
-import type { gpt2 } from '../models/index.ts'
+/** Recipes of GPT-2 and GPT-3. Commits read: karpathy/nanoGPT 3adf61e1, openai/gpt-2 9b63575. */
+import type { gpt2, gpt3 } from '../models/index.ts'
+import { nanoFields } from './nano.ts'
 import { assumed, code, defineRecipe, note, plainAdamw, published } from './recipe.ts'
 
 const COMMAND = 'karpathy/nanoGPT README.md, the CPU command for shakespeare_char'
@@ -127,3 +128,18 @@ export const gpt2Small = defineRecipe<typeof gpt2>(
     'data.tokenizer': published('gpt2', `${PAPER}, §2.2`),
   },
 )
+
+const GPT3 = 'Brown et al. 2020, arXiv:2005.14165, §2.1'
+
+export const gpt2Nano = defineRecipe<typeof gpt2>('gpt2@nano', 'GPT-2 at 0.5M parameters, under a minute.', {
+  ...nanoFields,
+  'model.architecture': published('gpt2', `${PAPER}, §2.3`),
+  'model.bias': code(true, 'openai/gpt-2 src/model.py (conv1d and norm have b)'),
+})
+
+export const gpt3Nano = defineRecipe<typeof gpt3>('gpt3@nano', 'GPT-3 at 0.5M parameters, under a minute.', {
+  ...nanoFields,
+  'model.architecture': published('gpt3', GPT3),
+  'model.bias': assumed(true, 'as GPT-2, "the same model and architecture"'),
+  'model.window': assumed(16, 'a quarter of the context; the width of GPT-3’s bands is not published'),
+})

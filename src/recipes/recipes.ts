@@ -1,9 +1,26 @@
 /** All recipes, in the order in which help lists them; each family in a file of its own. */
-import { gpt2Small, quickstart, shakespeareCharCpu } from './gpt2.ts'
+import { gpt2Nano, gpt2Small, gpt3Nano, quickstart, shakespeareCharCpu } from './gpt2.ts'
 import { grok1Nano } from './grok1.ts'
-import { llamaNano } from './llama.ts'
+import { llamaNano, mistralNano, qwen3Nano } from './llama.ts'
 import { mixtralNano } from './mixtral.ts'
+import { olmo2Nano } from './olmo2.ts'
+import { palmNano } from './palm.ts'
+import { pythiaNano } from './pythia.ts'
 import type { Recipe } from './recipe.ts'
 
-export const recipes: readonly Recipe[] = [quickstart, shakespeareCharCpu, gpt2Small, llamaNano, grok1Nano, mixtralNano]
+export const recipes: readonly Recipe[] = [
+  quickstart,
+  shakespeareCharCpu,
+  gpt2Nano,
+  gpt2Small,
+  gpt3Nano,
+  llamaNano,
+  palmNano,
+  grok1Nano,
+  mistralNano,
+  mixtralNano,
+  pythiaNano,
+  olmo2Nano,
+  qwen3Nano,
+]
 export const recipeNames: readonly string[] = recipes.map((recipe) => recipe.name)
