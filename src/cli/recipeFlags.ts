@@ -1,5 +1,6 @@
 /** The flags that change a recipe, shared by the commands that read one. */
-import { InvalidArgumentError, type Command } from 'commander'
+import { InvalidArgumentError, Option, type Command } from 'commander'
+import { precisions, type Precision } from '../engine/index.ts'
 import {
   readConfigFile,
   recipeNames,
@@ -23,6 +24,7 @@ export interface RecipeFlags {
   readonly weightDecay?: number
   readonly decay?: string
   readonly lrScale?: string
+  readonly precision?: Precision
 }
 
 /** Adds `--data --tokenizer --set --config --steps --seed --optimizer --weight-decay --decay --lr-scale`. */
@@ -46,9 +48,16 @@ export function addRecipeFlags(command: Command): Command {
     .option('--lr-scale <patterns>', "what their learning rate is multiplied with, as 'embedding=0.1'")
 }
 
+/** Adds `--precision`, for the commands that compute. */
+export function addPrecisionFlag(command: Command): Command {
+  const option = new Option('--precision <name>', 'multiply in fp32 or, where the processor can, in bf16')
+  return command.addOption(option.choices(precisions))
+}
+
 /** The recipe as the flags change it; `saved` is the configuration of a run that goes on. */
 export function recipeFromFlags(name: string, flags: RecipeFlags, saved?: RecipeConfig): ResolvedRecipe {
   const given: readonly (Override | undefined)[] = [
+    override('train.precision', flags.precision, '--precision'),
     override('data.path', flags.data, '--data'),
     override('data.tokenizer', flags.tokenizer, '--tokenizer'),
     override('schedule.steps', flags.steps, '--steps'),

@@ -1,7 +1,7 @@
 /** `halflife train`: trains a recipe, tells how it goes on stderr, and reports on stdout. */
 import type { Command } from 'commander'
 import { loadCorpus, unigramEntropy, type Corpus } from '../data/index.ts'
-import { createBackend, type Backend } from '../engine/index.ts'
+import { assertPrecision, createBackend, type Backend } from '../engine/index.ts'
 import { recipeNames, type ResolvedRecipe } from '../recipes/index.ts'
 import { createSampler, train, type EndEvent, type EvaluationEvent } from '../train/index.ts'
 import { addBackendFlags, backendOptions, type BackendFlags } from './backendFlags.ts'
@@ -11,7 +11,15 @@ import { EXIT, UsageError } from './errors.ts'
 import { interruptSignal } from './interrupt.ts'
 import { createNarrator, type Narrator } from './narrator.ts'
 import { defaultRunFolder } from './outFolder.ts'
-import { addRecipeFlags, pathList, recipeFromFlags, recipeList, wholeNumber, type RecipeFlags } from './recipeFlags.ts'
+import {
+  addPrecisionFlag,
+  addRecipeFlags,
+  pathList,
+  recipeFromFlags,
+  recipeList,
+  wholeNumber,
+  type RecipeFlags,
+} from './recipeFlags.ts'
 import { TEMPERATURE } from './sample.ts'
 import { readSavedRun } from './savedRun.ts'
 import type { Channel, Terminal } from './terminal.ts'
@@ -51,7 +59,7 @@ export function addTrain(program: Command, terminal: Terminal): void {
     .option('--out <dir>', 'folder for checkpoints and metrics (default: runs/<recipe>-<time>)')
     .option('--resume <dir>', 'go on with a run from its last checkpoint')
     .option('--fresh-optimizer', "with --resume: start the optimizer's state from zero, as for another optimizer")
-  addBackendFlags(command)
+  addPrecisionFlag(addBackendFlags(command))
     .option('--sample <n>', 'tokens of text to write at the end', wholeNumber(0), 300)
     .option('--json', 'print one JSON document at the end')
     .addHelpText(
@@ -72,6 +80,7 @@ interface Plan {
 async function runTraining(name: string | undefined, flags: TrainFlags, terminal: Terminal): Promise<number> {
   const { recipe, folder, data } = await planRun(name, flags)
   const backend = createBackend(backendOptions(flags))
+  assertPrecision(backend, recipe.config.train.precision)
   const narrator = createNarrator(terminal.err, process.stderr)
   try {
     const corpus = await loadCorpus({ data, tokenizer: recipe.config.data.tokenizer })

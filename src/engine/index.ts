@@ -37,8 +37,11 @@ export {
   type TraceContext,
   type TraceResult,
 } from './trace/trace.ts'
+export { usesBf16, withPrecision } from './trace/precision.ts'
+export { precisions, type Precision } from './ops/precision.ts'
 export { gradient } from './autodiff/gradient.ts'
 
+export { assertPrecision, PrecisionError } from './runtime/backend.ts'
 export type { Backend, BackendName, Executable, ExecutableReport, LaunchTime, NumberArray } from './runtime/backend.ts'
 export {
   availableBackends,

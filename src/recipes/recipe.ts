@@ -26,21 +26,6 @@ export interface Recipe {
   readonly fields: Fields<Exclude<RecipePath, OwnModelPath>> & Partial<Fields<OwnModelPath>>
 }
 
-/** The paths of a recipe whose architecture reads `K`. */
-type PathsOf<K extends OwnPath> = Exclude<RecipePath, OwnModelPath> | `model.${K}`
-type FieldsOf<Name extends string, K extends OwnPath> = Fields<PathsOf<K>> & {
-  readonly 'model.architecture': Evidenced<Name>
-} & { readonly [P in Exclude<OwnModelPath, `model.${K}`>]?: never }
-
-/** A recipe of the architecture `M`, as in `defineRecipe<typeof llama>(…)`: it has exactly the paths that `M` reads. */
-export function defineRecipe<M extends Model>(
-  name: string,
-  description: string,
-  fields: FieldsOf<M['name'], M['reads'][number]>,
-): Recipe {
-  return { name, description, fields: fields as Recipe['fields'] }
-}
-
 const because =
   (evidence: Evidence) =>
   <const T>(value: T, source: string): Evidenced<T> => ({ value, evidence, source })
@@ -48,6 +33,27 @@ export const published = because('published')
 export const code = because('code')
 export const note = because('note')
 export const assumed = because('assumed')
+
+/** What a recipe need not say. */
+const USUAL = {
+  'train.precision': assumed('fp32', 'the default: faster only where the processor multiplies bf16 numbers'),
+} as const
+type UsualPath = keyof typeof USUAL
+
+/** The paths of a recipe whose architecture reads `K`. */
+type PathsOf<K extends OwnPath> = Exclude<RecipePath, OwnModelPath> | `model.${K}`
+type FieldsOf<Name extends string, K extends OwnPath> = Fields<Exclude<PathsOf<K>, UsualPath>> & {
+  readonly 'model.architecture': Evidenced<Name>
+} & Partial<Fields<UsualPath>> & { readonly [P in Exclude<OwnModelPath, `model.${K}`>]?: never }
+
+/** A recipe of the architecture `M`, as in `defineRecipe<typeof llama>(…)`: it has exactly the paths that `M` reads. */
+export function defineRecipe<M extends Model>(
+  name: string,
+  description: string,
+  fields: FieldsOf<M['name'], M['reads'][number]>,
+): Recipe {
+  return { name, description, fields: { ...USUAL, ...fields } as Recipe['fields'] }
+}
 
 /** The optimizer of nearly every recipe: AdamW with decoupled decay by one λ throughout; spread it among the fields. */
 export function plainAdamw<E extends Evidence>(evidence: E, source: string) {

@@ -53,7 +53,15 @@ describe('the recipes', () => {
         learningRateScale: {},
       },
       schedule: { kind: 'cosine', warmup: 100, steps: 2000, floor: 1e-4, decaySteps: 0 },
-      train: { batchSize: 12, sequenceLength: null, accumulation: 1, clip: 1, evalEvery: 250, seed: 1337 },
+      train: {
+        batchSize: 12,
+        sequenceLength: null,
+        accumulation: 1,
+        clip: 1,
+        precision: 'fp32',
+        evalEvery: 250,
+        seed: 1337,
+      },
       data: { path: null, tokenizer: 'char' },
     })
   })
@@ -330,7 +338,8 @@ test('recipePaths lists every path with its type, meaning and default', () => {
       'optimizer.decaySchedules optimizer.betas optimizer.eps optimizer.options optimizer.policy ' +
       'optimizer.decay optimizer.learningRateScale ' +
       'schedule.kind schedule.warmup schedule.steps schedule.floor schedule.decaySteps ' +
-      'train.batchSize train.sequenceLength train.accumulation train.clip train.evalEvery train.seed data.path data.tokenizer',
+      'train.batchSize train.sequenceLength train.accumulation train.clip train.precision train.evalEvery train.seed ' +
+      'data.path data.tokenizer',
   )
   expect(paths.find(({ path }) => path === 'model.vocab')).toEqual({
     path: 'model.vocab',

@@ -122,6 +122,7 @@ const ADDED_LATER: Readonly<Partial<Record<RecipePath, unknown>>> = {
   'optimizer.decaySchedule': { kind: 'constant' },
   'optimizer.decaySchedules': {},
   'optimizer.options': {},
+  'train.precision': 'fp32',
 }
 
 /**

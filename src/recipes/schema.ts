@@ -3,6 +3,7 @@
  * Help texts, `--set`, configuration files and error messages all read this table.
  */
 import { z } from 'zod'
+import { precisions } from '../engine/index.ts'
 import { architectureNames, ownPaths, type Model, type OwnPath } from '../models/index.ts'
 import { decayFormNames, resolveForm, type DecayFormSpec } from '../optim/decayForms.ts'
 import { optimizerNames, type OptimizerName } from '../optim/optimizers.ts'
@@ -183,6 +184,12 @@ export const recipeSchema = z.strictObject({
     ),
     accumulation: count('Forward passes per optimizer step.'),
     clip: rate('Largest global gradient norm; 0 never clips.'),
+    precision: field(
+      z.enum(precisions),
+      `one of ${precisions.join(', ')}`,
+      'What matrix products and attention multiply in; sums, weights and the optimizer are fp32 in any case.',
+      'text',
+    ),
     evalEvery: count('Steps between evaluations on the whole validation split.'),
     seed: field(
       z

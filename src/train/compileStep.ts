@@ -13,9 +13,11 @@ import {
   gradient,
   graphBuffers,
   trace,
+  withPrecision,
   type Backend,
   type DType,
   type NumberArray,
+  type Precision,
   type Shape,
   type Tensor,
 } from '../engine/index.ts'
@@ -37,6 +39,8 @@ export interface CompileStepOptions {
   readonly loss: (parameters: TracedParameters, input: (name: string, shape: Shape, dtype?: DType) => Tensor) => Tensor
   /** Largest global gradient norm; default 0, which never clips. */
   readonly clip?: number
+  /** What matrix products and attention multiply in; default fp32. */
+  readonly precision?: Precision
   /** 32 bits, for the first values of the parameters; default 0. */
   readonly seed?: number
   /** Of the program; default `step`. A backend that compiles several steps needs a name for each. */
@@ -65,7 +69,7 @@ export interface StepMeasures {
 /** Traces and compiles the step, and gives the parameters their first values; the optimizer's state starts at 0. */
 export function compileStep(options: CompileStepOptions): CompiledStep {
   const { backend, parameters, optimizer, seed = 0, name = 'step' } = options
-  const graph = traceStep(name, options)
+  const graph = withPrecision(traceStep(name, options), options.precision ?? 'fp32')
   const executable = backend.compile(graph)
   const buffers = new Map(graphBuffers(graph).map((buffer) => [buffer.buffer, buffer]))
   const live = (buffer: string, shown: string, kind: 'input' | 'state'): NumberArray => {

@@ -1,5 +1,5 @@
 /** Shows what the engine made of a recipe's training step, without a text and without training. */
-import { inspect, type Backend, type Inspection } from '../engine/index.ts'
+import { inspect, withPrecision, type Backend, type Inspection } from '../engine/index.ts'
 import type { RecipeConfig } from '../recipes/index.ts'
 import { initialiseParameters } from './initialise.ts'
 import { scalarFiller } from './programs.ts'
@@ -17,5 +17,5 @@ export function inspectStep(config: RecipeConfig, vocab: number, backend: Backen
     initialiseParameters(backend, step.parameters, config.train.seed)
     scalarFiller(backend, graph, step)({ step: 0, learningRate: config.optimizer.learningRate })
   }
-  return inspect(backend, graph, what)
+  return inspect(backend, withPrecision(graph, config.train.precision), what)
 }

@@ -44,11 +44,11 @@ export function stepSetup(config: RecipeConfig, vocab: number): { readonly step:
   const ledger = recipeLedger(config, model.parameters)
   const { schedules } = recipeDecaySchedules(config)
   const groups = ledgerGroups(ledger, model.parameters, { learningRate: config.optimizer.learningRate, schedules })
-  const { batchSize, accumulation, clip } = config.train
+  const { batchSize, accumulation, clip, precision } = config.train
   const { entry, options } = recipeOptimizer(config)
   const optimizer = entry.create(groups, options)
   const sequenceLength = sequenceLengthOf(config)
-  return { step: { ...model, optimizer, batchSize, sequenceLength, accumulation, clip }, ledger }
+  return { step: { ...model, optimizer, batchSize, sequenceLength, accumulation, clip, precision }, ledger }
 }
 
 /** Throws DataError where the corpus does not fit the model. */

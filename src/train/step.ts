@@ -24,6 +24,7 @@ import {
   trace,
   zeros,
   type Graph,
+  type Precision,
   type Shape,
   type Tensor,
   type TraceContext,
@@ -53,6 +54,8 @@ export interface StepSetup extends ModelSetup {
   readonly accumulation: number
   /** Largest global gradient norm; 0 never clips. */
   readonly clip: number
+  /** What the products of its programs multiply in; fp32 unless told. */
+  readonly precision?: Precision
 }
 
 /** Names of the inputs that hold a batch; both i32 [B, T]. */

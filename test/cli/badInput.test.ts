@@ -149,6 +149,16 @@ describe('the machine', () => {
     expectRefusal(result, FAILED, /4096 threads were asked for, but this machine has \d+ core/, /at most \d+/)
   })
 
+  test('no instructions for bf16', async () => {
+    const native = await halflife(train('--precision', 'bf16', '--disable', 'bf16'))
+    const refused = /precision bf16 cannot be had here: (it needs .*AVX512_BF16|WebAssembly)/
+    expectRefusal(native, USAGE, refused, /--precision fp32/)
+    const wasm = await halflife(train('--set', 'train.precision=bf16', '--backend', 'wasm'))
+    expectRefusal(wasm, USAGE, /WebAssembly has no instructions/, /--precision fp32/)
+    const unknown = await halflife(train('--precision', 'fp8'))
+    expectRefusal(unknown, USAGE, /fp8/, /fp32, bf16|--help/)
+  })
+
   test('no AVX: native refuses, and auto says what it takes instead', async () => {
     const native = await halflife(train('--backend', 'native', '--disable', 'avx2', '--out', at('native')))
     expectRefusal(native, FAILED, /native backend cannot run here: .*(avx2|AVX2|x86-64)/, /--backend auto/)

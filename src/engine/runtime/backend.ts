@@ -1,6 +1,7 @@
 /** What a backend offers: named buffers that persist, and graphs made runnable. */
 import type { Graph } from '../trace/trace.ts'
 import type { DType, Shape } from '../ir/node.ts'
+import type { Precision } from '../ops/precision.ts'
 import type { Program } from '../plan/program.ts'
 import type { KernelTarget } from '../kernel/builder.ts'
 
@@ -32,6 +33,12 @@ export interface Executable {
   profile(): readonly LaunchTime[]
 }
 
+/** Products in bf16 were asked for where they cannot be computed. `hint` says what to do. */
+export class PrecisionError extends Error {
+  override readonly name = 'PrecisionError'
+  readonly hint = 'Use --precision fp32 (train.precision), the default: it needs nothing of the kind.'
+}
+
 export interface Backend {
   readonly name: BackendName
   /** For people: such as `native x86-64 AVX-512, 2 threads`. */
@@ -39,11 +46,22 @@ export interface Backend {
   readonly threads: number
   /** Why a better backend was passed over, where one was. */
   note?: string
-  /** Makes a graph runnable. Its inputs, states and outputs become named buffers. */
+  /** Why graphs with products in bf16 cannot run here, in words; undefined where they can. */
+  readonly withoutBf16?: string | undefined
+  /**
+   * Makes a graph runnable. Its inputs, states and outputs become named buffers. Throws PrecisionError for products in bf16
+   * where there are none.
+   */
   compile(graph: Graph): Executable
   /** The live memory of a named buffer; made, zeroed, on first use. Throws where the name exists with another type. */
   buffer(name: string, dtype: DType, shape: Shape): NumberArray
   dispose(): void
+}
+
+/** Throws PrecisionError where the backend cannot multiply in this precision. */
+export function assertPrecision({ withoutBf16 }: Pick<Backend, 'withoutBf16'>, precision: Precision): void {
+  if (precision === 'fp32' || withoutBf16 === undefined) return
+  throw new PrecisionError(`The precision bf16 cannot be had here: ${withoutBf16}.`)
 }
 
 /** The part of a backend that a code generator supplies: a target to build kernels for, memory, threads. */
@@ -52,6 +70,8 @@ export interface Machine {
   readonly description: string
   readonly threads: number
   readonly target: KernelTarget
+  /** Why the target cannot multiply bf16 numbers; undefined where it can. */
+  readonly withoutBf16?: string | undefined
   buffer(name: string, dtype: DType, shape: Shape): NumberArray
   /** Generates code for a program and binds it to this machine's memory. */
   load(program: Program): LoadedProgram

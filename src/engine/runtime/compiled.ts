@@ -3,8 +3,10 @@ import type { DType, Shape } from '../ir/node.ts'
 import type { KernelTarget } from '../kernel/builder.ts'
 import { planProgram } from '../plan/passes.ts'
 import type { Program } from '../plan/program.ts'
+import { usesBf16 } from '../trace/precision.ts'
 import type { Graph } from '../trace/trace.ts'
-import type { Backend, BackendName, Executable, Machine, NumberArray } from './backend.ts'
+import { assertPrecision, type Backend, type BackendName, type Executable } from './backend.ts'
+import type { Machine, NumberArray } from './backend.ts'
 
 export interface CompiledExecutable extends Executable {
   readonly program: Program
@@ -16,12 +18,14 @@ export class CompiledBackend implements Backend {
   readonly name: BackendName
   readonly description: string
   readonly threads: number
+  readonly withoutBf16: string | undefined
   readonly #machine: Machine
 
   constructor(machine: Machine) {
     this.name = machine.name
     this.description = machine.description
     this.threads = machine.threads
+    this.withoutBf16 = machine.withoutBf16
     this.#machine = machine
   }
 
@@ -32,6 +36,7 @@ export class CompiledBackend implements Backend {
 
   compile(graph: Graph): CompiledExecutable {
     const start = performance.now()
+    if (usesBf16(graph)) assertPrecision(this, 'bf16')
     const program = planProgram(graph, this.#machine.target)
     const loaded = this.#machine.load(program)
     return {

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import type { Backend, BackendName } from './backend.ts'
 import { CompiledBackend } from './compiled.ts'
 import { createInterpreterBackend } from './interpreter/interpreter.ts'
-import { createNativeMachine, nativeUnavailable } from './native/machine.ts'
+import { createNativeMachine, nativeUnavailable, type NativeOptions } from './native/machine.ts'
 import { wasmUnavailable } from './wasm/available.ts'
 import { createWasmMachine } from './wasm/machine.ts'
 
@@ -14,6 +14,11 @@ export interface BackendOptions {
   readonly threads?: number
   /** CPU features not to use, such as `avx512`: for tests, and to compare. */
   readonly disable?: readonly string[]
+  /**
+   * Computes products in bf16 by ops on f32 where the processor has no instructions for them. Slower than fp32: for
+   * experiments with the precision. Default false; only native code has it.
+   */
+  readonly expandBf16?: boolean
 }
 
 export interface BackendAvailability {
@@ -46,7 +51,7 @@ export function availableBackends(disable: readonly string[] = []): readonly Bac
  * for cannot run here, or for a number of threads that the machine does not have.
  */
 export function createBackend(options: BackendOptions = {}): Backend {
-  const { backend = 'auto', disable = [] } = options
+  const { backend = 'auto', disable = [], expandBf16 = false } = options
   const threads = checkThreads(options.threads)
   const available = availableBackends(disable)
   if (backend !== 'auto') {
@@ -57,11 +62,11 @@ export function createBackend(options: BackendOptions = {}): Backend {
         'Use --backend auto to take the best that can.',
       )
     }
-    return make(backend, threads, disable)
+    return make(backend, threads, { disable, expandBf16 })
   }
   const chosen = available.find(({ unavailable }) => unavailable === undefined)!
   const passedOver = available.slice(0, available.indexOf(chosen))
-  const made = make(chosen.name, threads, disable)
+  const made = make(chosen.name, threads, { disable, expandBf16 })
   if (passedOver.length > 0) {
     const reasons = passedOver.map(({ name, unavailable }) => `${name} cannot run here: ${unavailable}`)
     made.note = `${reasons.join('; ')}; using ${chosen.name}`
@@ -75,10 +80,10 @@ function withoutFeatures(disable: readonly string[]): string | undefined {
   return needed && `it needs ${needed}, which is disabled`
 }
 
-function make(name: BackendName, threads: number, disable: readonly string[]): Backend {
+function make(name: BackendName, threads: number, native: Omit<NativeOptions, 'threads'>): Backend {
   if (name === 'interpreter') return createInterpreterBackend({ precision: 'f32' })
   if (name === 'wasm') return new CompiledBackend(createWasmMachine({ threads }))
-  return new CompiledBackend(createNativeMachine({ threads, disable }))
+  return new CompiledBackend(createNativeMachine({ ...native, threads }))
 }
 
 function checkThreads(threads: number | undefined): number {

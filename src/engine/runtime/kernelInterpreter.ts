@@ -95,6 +95,7 @@ class InterpretedMachine implements Machine {
   readonly description: string
   readonly threads = 1
   readonly target: KernelTarget
+  readonly withoutBf16: string | undefined
   readonly #imitatedThreads: number
   readonly #fusedMultiplyAdd: boolean
   readonly #buffers = new Map<string, NamedBuffer>()
@@ -102,6 +103,7 @@ class InterpretedMachine implements Machine {
 
   constructor({ threads = 1, fusedMultiplyAdd = true, ...target }: InterpretedMachineOptions) {
     this.target = target
+    this.withoutBf16 = target.bf16 === undefined ? 'this target has no ops for it' : undefined
     this.description = `interpreted kernels, ${target.lanes} lanes`
     this.#imitatedThreads = threads
     this.#fusedMultiplyAdd = fusedMultiplyAdd

@@ -44,6 +44,7 @@ export class NativeMachine implements Machine {
   readonly description: string
   readonly threads: number
   readonly target: KernelTarget
+  readonly withoutBf16: string | undefined
   readonly #library: NativeLibrary
   readonly #features: VectorFeatures
   readonly #poison: boolean
@@ -66,6 +67,7 @@ export class NativeMachine implements Machine {
     this.#poison = poisoned
     this.threads = threads
     this.target = targetOf(features, expandBf16)
+    this.withoutBf16 = this.target.bf16 === undefined ? whyNoBf16(features, disable) : undefined
     const plural = threads === 1 ? '1 thread' : `${threads} threads`
     this.description = `native x86-64 ${features.avx512 ? 'AVX-512' : 'AVX2'}, ${plural}`
     this.#buffers = new Buffers(this.#library)
@@ -152,6 +154,12 @@ function targetOf({ avx512, bf16 }: CpuFeatures, expandBf16: boolean): KernelTar
   const file = avx512 ? { lanes: 16, vectorRegisters: 32 } : { lanes: 8, vectorRegisters: 16 }
   if (bf16) return { ...file, bf16: 'instruction' }
   return expandBf16 ? { ...file, bf16: 'expanded' } : file
+}
+
+function whyNoBf16({ brand }: CpuFeatures, disable: readonly string[]): string {
+  const needed = 'it needs the instructions AVX512_BF16'
+  if (cpuFeatures()?.bf16 === true) return `${needed}, and ${disable.join(', ')} is disabled`
+  return `${needed}, which this processor (${brand}) or its system does not offer`
 }
 
 function availableFeatures(disable: readonly string[]): CpuFeatures {

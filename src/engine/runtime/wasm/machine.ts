@@ -45,6 +45,7 @@ const CACHE_LINE = 64
 class WasmMachine implements Machine {
   readonly name = 'wasm'
   readonly description: string
+  readonly withoutBf16 = 'WebAssembly has no instructions for it'
   readonly threads: number
   /**
    * Of x86-64's 16 vector registers V8 keeps some to itself, and an unfused multiply-add needs one more for its product: a
