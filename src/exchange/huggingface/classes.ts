@@ -4,9 +4,10 @@ import { ExchangeError } from '../exchangeError.ts'
 import type { ConfigReader } from './configReader.ts'
 import { gpt2Class } from './gpt2.ts'
 import { llamaClass } from './llama.ts'
+import { mixtralClass } from './mixtral.ts'
 import type { ModelClass } from './modelClass.ts'
 
-export const modelClasses: readonly ModelClass[] = [gpt2Class, llamaClass]
+export const modelClasses: readonly ModelClass[] = [gpt2Class, llamaClass, mixtralClass]
 
 const names = z.array(z.string())
 

@@ -6,6 +6,7 @@ export const wholeNumber = z.int().min(1)
 export const positive = z.number().gt(0)
 export const flag = z.boolean()
 export const share = z.number().min(0).lt(1)
+export const weight = z.number().min(0)
 
 export interface ConfigReader {
   /** The file, for messages. */
