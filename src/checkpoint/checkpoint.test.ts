@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, it } from 'vitest'
-import { CHECKPOINT_VERSION, type CheckpointRecord } from '../records/index.ts'
+import { CHECKPOINT_VERSION, OBSERVED_VERSION, type CheckpointRecord } from '../records/index.ts'
 import { expectTensors, keepLastAsBest, loadCheckpoint, readCheckpointMetadata, saveCheckpoint } from './checkpoint.ts'
 import { CheckpointError } from './checkpointError.ts'
 import { Crash, crashingDisk, quickDisk, refusingDisk } from './crashingDisk.test.data.ts'
@@ -62,6 +62,14 @@ const contentsAt = (step: number) => ({
   weights: tensorsAt(step, 'wte.weight', 'ln.weight'),
   optimizer: tensorsAt(step, 'wte.weight.exp_avg', 'ln.weight.exp_avg'),
   metadata: metadataAt(step),
+  observed: {
+    version: OBSERVED_VERSION,
+    step,
+    clip: { steps: 2, clipped: 1 },
+    since: 0,
+    seen: [step, 0],
+    tables: [{ name: 'wte.weight', initial: [1, 2], survival: 0.5 }],
+  } as const,
 })
 const save = (step: number, disk: Disk = quickDisk, which: 'last' | 'best' = 'last'): string =>
   saveCheckpoint(run, which, contentsAt(step), disk)
@@ -124,8 +132,22 @@ describe('a checkpoint', () => {
     expect(folder).toBe(join(run, 'checkpoints', 'last'))
     expect(wholeStep()).toBe(7)
     expect(loadCheckpoint(folder)).toEqual({ folder, ...contentsAt(7) })
-    expect(readdirSync(folder).toSorted()).toEqual(['checkpoint.json', 'model.safetensors', 'optimizer.safetensors'])
+    expect(readdirSync(folder).toSorted()).toEqual([
+      'checkpoint.json',
+      'model.safetensors',
+      'observed.json',
+      'optimizer.safetensors',
+    ])
     expect(readCheckpointMetadata(run)).toEqual(metadataAt(7))
+  })
+
+  it('has nothing observed where its run did not look, and refuses what was observed at another step', () => {
+    const { observed, ...rest } = contentsAt(7)
+    const folder = saveCheckpoint(run, 'last', rest, quickDisk)
+    expect(readdirSync(folder)).not.toContain('observed.json')
+    expect(loadCheckpoint(run).observed).toBeNull()
+    writeFileSync(join(folder, 'observed.json'), JSON.stringify({ ...observed, step: 6 }))
+    expect(() => loadCheckpoint(run)).toThrow(/observed\.json is from step 6, its checkpoint\.json from step 7/)
   })
 
   it('is loaded without its optimizer state when only the weights are wanted', () => {

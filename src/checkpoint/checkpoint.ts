@@ -1,8 +1,14 @@
 /** Saving and loading a whole checkpoint: weights, optimizer state, and what else a run needs to go on. */
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { CHECKPOINT_VERSION, checkpointRecord, type CheckpointRecord } from '../records/index.ts'
+import {
+  CHECKPOINT_VERSION,
+  checkpointRecord,
+  observedRecord,
+  type CheckpointRecord,
+  type ObservedRecord,
+} from '../records/index.ts'
 import { CheckpointError, writing } from './checkpointError.ts'
 import { nodeDisk, type Disk } from './disk.ts'
 import {
@@ -15,7 +21,7 @@ import {
 } from './runFolder.ts'
 import { readSafetensors, writeSafetensors, type Tensor } from './safetensors.ts'
 import { replaceSlot } from './slot.ts'
-import { writeJson } from './wholeFile.ts'
+import { writeJson, writeWholeFile } from './wholeFile.ts'
 
 export interface CheckpointContents {
   /** By parameter name. The arrays may be the live ones, also in shared memory: they are written without a copy. */
@@ -23,6 +29,8 @@ export interface CheckpointContents {
   /** By the name of the state, such as `wte.weight.exp_avg`. */
   readonly optimizer: ReadonlyMap<string, Tensor>
   readonly metadata: CheckpointRecord
+  /** What looking at the forces must remember; null or undefined in runs that do not look. */
+  readonly observed?: ObservedRecord | null
 }
 
 export interface LoadedCheckpoint extends CheckpointContents {
@@ -37,7 +45,7 @@ export interface LoadedCheckpoint extends CheckpointContents {
 export function saveCheckpoint(
   runFolder: string,
   which: CheckpointSlot,
-  { weights, optimizer, metadata }: CheckpointContents,
+  { weights, optimizer, metadata, observed }: CheckpointContents,
   disk: Disk = nodeDisk,
 ): string {
   const slot = checkpointFolder(runFolder, which)
@@ -50,6 +58,7 @@ export function saveCheckpoint(
         writeSafetensors(join(folder, CHECKPOINT_FILES.weights), weights, options)
         writeSafetensors(join(folder, CHECKPOINT_FILES.optimizer), optimizer, options)
         writeJson(join(folder, CHECKPOINT_FILES.metadata), metadata, disk)
+        if (observed) writeWholeFile(join(folder, CHECKPOINT_FILES.observed), [compactJson(observed)], disk)
       },
       disk,
     ),
@@ -91,7 +100,21 @@ export function loadCheckpoint(
   const optimizer = withOptimizer
     ? readPart(folder, CHECKPOINT_FILES.optimizer, metadata.step)
     : new Map<string, Tensor>()
-  return { folder, metadata, weights, optimizer }
+  return { folder, metadata, weights, optimizer, observed: readObserved(folder, metadata.step) }
+}
+
+/** A checkpoint's `observed.json`; null where its run did not look. Throws CheckpointError where it is damaged. */
+export function readObserved(folder: string, step: number): ObservedRecord | null {
+  const path = join(folder, CHECKPOINT_FILES.observed)
+  if (!existsSync(path)) return null
+  const observed = readRecord(path, observedRecord)
+  if (observed.step !== step) throw fromOtherStep(path, String(observed.step), step)
+  return observed
+}
+
+/** One line: it may hold a number for each token. */
+function compactJson(value: unknown): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(value)}\n`)
 }
 
 const versionSchema = z.object({ version: z.number() })
@@ -114,14 +137,16 @@ function readPart(folder: string, name: string, step: number): Map<string, Tenso
   const path = join(folder, name)
   const { tensors, metadata } = readSafetensors(path)
   const own = metadata.get('step')
-  if (own !== String(step)) {
-    throw new CheckpointError(
-      path,
-      `${path} is from ${own === undefined ? 'another program' : `step ${own}`}, its ${CHECKPOINT_FILES.metadata} from step ${step}.`,
-      'The files of a checkpoint belong together: take all of them from one folder.',
-    )
-  }
+  if (own !== String(step)) throw fromOtherStep(path, own, step)
   return tensors
+}
+
+function fromOtherStep(path: string, own: string | undefined, step: number): CheckpointError {
+  return new CheckpointError(
+    path,
+    `${path} is from ${own === undefined ? 'another program' : `step ${own}`}, its ${CHECKPOINT_FILES.metadata} from step ${step}.`,
+    'The files of a checkpoint belong together: take all of them from one folder.',
+  )
 }
 
 /**

@@ -2,7 +2,8 @@
  * The folder of a run:
  *
  *     config.json  ledger.json  metrics.jsonl
- *     checkpoints/last/  checkpoints/best/      each with model.safetensors, optimizer.safetensors, checkpoint.json
+ *     checkpoints/last/  checkpoints/best/      each with model.safetensors, optimizer.safetensors, checkpoint.json,
+ *                                               and observed.json in runs that look at their forces
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -24,6 +25,8 @@ export const CHECKPOINT_FILES = {
   weights: 'model.safetensors',
   optimizer: 'optimizer.safetensors',
   metadata: 'checkpoint.json',
+  /** Only in runs that look at the forces of weight decay. */
+  observed: 'observed.json',
 } as const
 
 /** `last` is the newest state; `best` the one with the lowest validation loss. */

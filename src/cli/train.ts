@@ -29,8 +29,12 @@ interface TrainFlags extends RecipeFlags, BackendFlags {
   readonly resume?: string
   readonly freshOptimizer?: boolean
   readonly sample: number
+  readonly lookEvery: number
   readonly json?: boolean
 }
+
+/** A look costs some 2 % of its step: every tenth is not felt, and a run of a thousand steps has a hundred points. */
+const LOOK_EVERY = 10
 
 const EXAMPLES = `
 Examples:
@@ -60,6 +64,12 @@ export function addTrain(program: Command, terminal: Terminal): void {
     .option('--resume <dir>', 'go on with a run from its last checkpoint')
     .option('--fresh-optimizer', "with --resume: start the optimizer's state from zero, as for another optimizer")
   addPrecisionFlag(addBackendFlags(command))
+    .option(
+      '--look-every <k>',
+      'steps between looks at the forces of weight decay, for halflife report; 0 never looks',
+      wholeNumber(0),
+      LOOK_EVERY,
+    )
     .option('--sample <n>', 'tokens of text to write at the end', wholeNumber(0), 300)
     .option('--json', 'print one JSON document at the end')
     .addHelpText(
@@ -135,7 +145,7 @@ interface Ending {
 /** Trains to the end or to Ctrl-C, telling every event. */
 async function follow(run: Run, narrator: Narrator, err: Channel): Promise<Ending> {
   const { recipe, corpus, backend, folder } = run
-  const { resume, freshOptimizer } = run.flags
+  const { resume, freshOptimizer, lookEvery } = run.flags
   const interrupt = interruptSignal(() => {
     narrator.say(err.style('yellow', 'Stopping: saving a checkpoint. Ctrl-C again ends the program at once.'))
   })
@@ -144,7 +154,8 @@ async function follow(run: Run, narrator: Narrator, err: Channel): Promise<Endin
   let after: EvaluationEvent | null = null
   try {
     const { signal } = interrupt
-    for await (const event of train({ recipe, corpus, backend, out: folder, resume, freshOptimizer, signal })) {
+    const options = { recipe, corpus, backend, out: folder, resume, freshOptimizer, lookEvery, signal }
+    for await (const event of train(options)) {
       narrator.tell(event)
       if (event.kind === 'end') end = event
       if (event.kind !== 'evaluation') continue

@@ -13,6 +13,14 @@ export {
 export { adamw, momentNames, type AdamwOptions } from './adamw.ts'
 export { amsgrad, type AmsgradOptions } from './amsgrad.ts'
 export { gpt1Adam, type Gpt1AdamOptions } from './gpt1Adam.ts'
+export {
+  createExpectations,
+  type Expectation,
+  type ExpectationRun,
+  type ExpectedStep,
+  type Foretold,
+  type StepExpectations,
+} from './expectation.ts'
 export { addSums, forceOf, penaltyOf, type DecaySums, type Force, type ForceSums, type PenaltyForce } from './force.ts'
 export { lion, type LionOptions } from './lion.ts'
 export { muon, orthogonalise, type MuonOptions } from './muon.ts'

@@ -8,12 +8,14 @@ import { adam, adamRules, type AdamOptions } from './adam.ts'
 import { adamw, adamwRules, type AdamwOptions } from './adamw.ts'
 import { amsgrad, amsgradRules, type AmsgradOptions } from './amsgrad.ts'
 import { gpt1Adam, gpt1AdamRules, gpt1RateCorrection, type Gpt1AdamOptions } from './gpt1Adam.ts'
+import type { DecayForm } from './decayForms.ts'
 import type { GroupParameter, ParameterGroup } from './groups.ts'
 import { lion, lionRules, type LionOptions } from './lion.ts'
 import { muon, muonLearningRateFactor, muonRules, type MuonOptions } from './muon.ts'
 import { nearest } from './nearest.ts'
 import type { Optimizer } from './optimizer.ts'
 import type { OptionRules } from './optionRules.ts'
+import { adamRotation, lionRotation, sgdRotation } from './rotation.ts'
 import { rmsprop, rmspropRules, type RmspropOptions } from './rmsprop.ts'
 import { scheduleFree, scheduleFreeRules, type ScheduleFreeOptions } from './scheduleFree.ts'
 import { sgd, sgdRules, type SgdOptions } from './sgd.ts'
@@ -53,6 +55,11 @@ export interface Foretelling<O> {
    * equilibrium is foretold.
    */
   beta1?(options: Required<O>): number
+  /**
+   * Radians that weights turn per step where noise and decay balance. `rate` is the share that decay takes of the
+   * weights, or lr·λ where it acts on the gradient or the loss. Null where nobody has worked it out.
+   */
+  rotation?(rate: number, actsOn: DecayForm['actsOn'], options: Required<O>): number | null
   /** A factor of the optimizer's own on a parameter's learning rate, and so on its decay. */
   learningRateFactor?(parameter: FactorParameter, options: Required<O>): number
   /** What the learning rate is multiplied with in a step, counted from 0, before step and decay take it. */
@@ -64,41 +71,62 @@ export interface Foretelling<O> {
 /** What the factor may follow from. */
 export type FactorParameter = Pick<GroupParameter, 'name' | 'role'> & { readonly shape: readonly number[] }
 
+/** Of updates that average gradients with weight β1. */
+function averaged(beta1: number, rate: number, actsOn: DecayForm['actsOn']): number | null {
+  return actsOn === 'weights' ? adamRotation(rate, beta1) : null
+}
+
 export const optimizers: { readonly [N in OptimizerName]: OptimizerEntry<OptimizerOptions[N]> } = {
   adamw: {
     description: 'Adam with decay outside the moments; what most language models are trained with.',
     source: 'torch.optim.AdamW; Loshchilov & Hutter 2019, arXiv 1711.05101',
     rules: adamwRules,
     create: adamw,
-    foretells: { beta1: ({ betas }) => betas[0] },
+    foretells: {
+      beta1: ({ betas }) => betas[0],
+      rotation: (rate, actsOn, { betas }) => averaged(betas[0], rate, actsOn),
+    },
   },
   adam: {
     description: 'Adam; its weight decay is L2 in the gradient unless another form is asked for.',
     source: 'torch.optim.Adam; Kingma & Ba 2015, arXiv 1412.6980',
     rules: adamRules,
     create: adam,
-    foretells: { beta1: ({ betas }) => betas[0] },
+    foretells: {
+      beta1: ({ betas }) => betas[0],
+      rotation: (rate, actsOn, { betas }) => averaged(betas[0], rate, actsOn),
+    },
   },
   amsgrad: {
     description: 'Adam whose second moment never falls.',
     source: 'torch.optim.Adam(amsgrad=True); Reddi et al. 2018, arXiv 1904.09237',
     rules: amsgradRules,
     create: amsgrad,
-    foretells: { beta1: ({ betas }) => betas[0] },
+    foretells: {
+      beta1: ({ betas }) => betas[0],
+      rotation: (rate, actsOn, { betas }) => averaged(betas[0], rate, actsOn),
+    },
   },
   sgd: {
     description: 'Gradient descent, with momentum or Nesterov’s where asked for.',
     source: 'torch.optim.SGD; Sutskever et al. 2013',
     rules: sgdRules,
     create: sgd,
-    foretells: {},
+    foretells: {
+      rotation: (rate, actsOn, { momentum, dampening, nesterov }) => {
+        if (nesterov) return null
+        return actsOn === 'weights' ? adamRotation(rate, momentum) : sgdRotation(rate * (1 - dampening), momentum)
+      },
+    },
   },
   lion: {
     description: 'The sign of a blended momentum; one state, every element moves by the learning rate.',
     source: 'Chen et al. 2023, arXiv 2302.06675; lucidrains/lion-pytorch',
     rules: lionRules,
     create: lion,
-    foretells: {},
+    foretells: {
+      rotation: (rate, actsOn, { betas }) => (actsOn === 'weights' ? lionRotation(rate, ...betas) : null),
+    },
   },
   muon: {
     description: 'Orthogonalised momentum for matrices, AdamW for the rest.',
@@ -126,7 +154,11 @@ export const optimizers: { readonly [N in OptimizerName]: OptimizerEntry<Optimiz
     source: 'openai/finetune-transformer-lm opt.py, 2018',
     rules: gpt1AdamRules,
     create: gpt1Adam,
-    foretells: { beta1: ({ betas }) => betas[0], rateCorrection: gpt1RateCorrection },
+    foretells: {
+      beta1: ({ betas }) => betas[0],
+      rotation: (rate, actsOn, { betas }) => averaged(betas[0], rate, actsOn),
+      rateCorrection: gpt1RateCorrection,
+    },
   },
   rmsprop: {
     description: 'Gradients over the root of their average square.',

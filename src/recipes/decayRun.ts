@@ -1,4 +1,5 @@
 /** What the decay ledger and `explain` need to know of a recipe's run. */
+import type { Foretold } from '../optim/expectation.ts'
 import type { LedgerRun } from '../optim/ledger.ts'
 import { recipeDecaySchedules, recipeOptimizer } from './optimizer.ts'
 import { recipeSchedule } from './resolve.ts'
@@ -32,5 +33,17 @@ export function recipeDecayRun(config: RecipeConfig): LedgerRun {
       learningRateScale: optimizer.learningRateScale,
       decaySchedules: byPattern,
     },
+  }
+}
+
+/** What is known of the configuration's optimizer beyond the form of its decay. */
+export function recipeForetold(config: RecipeConfig): Foretold {
+  const { settled, entry } = recipeOptimizer(config)
+  const { beta1, rotation, rateCorrection, nothing } = entry.foretells
+  return {
+    ...(beta1 === undefined ? {} : { beta1: beta1(settled) }),
+    ...(rotation === undefined ? {} : { rotation: (rate, actsOn) => rotation(rate, actsOn, settled) }),
+    ...(rateCorrection === undefined ? {} : { rateCorrection: rateCorrection(settled) }),
+    ...(nothing === undefined ? {} : { nothing }),
   }
 }

@@ -1,6 +1,6 @@
 /** Recipes as typed data, and how a user's changes are applied to them. */
 export { parseConfig, readConfigFile, type ConfigFile } from './configFile.ts'
-export { recipeDecayRun } from './decayRun.ts'
+export { recipeDecayRun, recipeForetold } from './decayRun.ts'
 export { recipeDecaySchedules, recipeOptimizer, type RecipeDecaySchedules, type RecipeOptimizer } from './optimizer.ts'
 export { RecipeError } from './recipeError.ts'
 export { defineRecipe, type Evidence, type Evidenced, type Recipe } from './recipe.ts'

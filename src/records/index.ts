@@ -3,6 +3,14 @@ export { CHECKPOINT_VERSION, checkpointRecord, type CheckpointRecord } from './c
 export { corpusRecord, type CorpusRecord } from './corpus.ts'
 export { ledgerRecord, type LedgerRecord } from './ledger.ts'
 export {
+  lookLine,
+  OBSERVED_VERSION,
+  observedRecord,
+  type ForceRecord,
+  type LookLine,
+  type ObservedRecord,
+} from './look.ts'
+export {
   evaluationLine,
   metricsLine,
   stepLine,

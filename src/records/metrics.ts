@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Immutable } from './immutable.ts'
+import { lookLine } from './look.ts'
 
 /** A measured number; null stands for NaN or an infinity, which JSON cannot say. */
 const measured = z.number().nullable()
@@ -38,7 +39,7 @@ export const evaluationLine = z.object({
 })
 
 /** A line of `metrics.jsonl`. */
-export const metricsLine = z.discriminatedUnion('kind', [stepLine, evaluationLine])
+export const metricsLine = z.discriminatedUnion('kind', [stepLine, evaluationLine, lookLine])
 
 export type StepLine = Immutable<z.infer<typeof stepLine>>
 export type EvaluationLine = Immutable<z.infer<typeof evaluationLine>>

@@ -2,6 +2,7 @@
 import type { BackendName, ExecutableReport } from '../engine/index.ts'
 import type { Role } from '../nn/parameter.ts'
 import type { Ledger } from '../optim/index.ts'
+import type { LookLine } from '../records/index.ts'
 
 /** A setting that differs between the checkpoint and the run that resumes from it; the new value is used. */
 export interface ResumeChange {
@@ -88,6 +89,9 @@ export interface StepEvent {
   readonly secondsLeft: number
 }
 
+/** The forces of the step just done, as its line in metrics.jsonl has them. */
+export type LookEvent = LookLine
+
 /** The whole validation split was evaluated. */
 export interface EvaluationEvent {
   readonly kind: 'evaluation'
@@ -117,7 +121,14 @@ export interface EndEvent {
   readonly resumeCommand: string | null
 }
 
-export type TrainEvent = StartEvent | CompiledEvent | StepEvent | EvaluationEvent | CheckpointEvent | EndEvent
+export type TrainEvent =
+  | StartEvent
+  | CompiledEvent
+  | StepEvent
+  | LookEvent
+  | EvaluationEvent
+  | CheckpointEvent
+  | EndEvent
 
 /** The document that `train --json` prints. */
 export interface TrainSummary {

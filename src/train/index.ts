@@ -7,6 +7,7 @@ export {
   type DecayCount,
   type EndEvent,
   type EvaluationEvent,
+  type LookEvent,
   type ResumeChange,
   type StartEvent,
   type StepEvent,

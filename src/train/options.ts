@@ -19,4 +19,9 @@ export interface TrainOptions {
   readonly signal?: AbortSignal | undefined
   /** Steps between lines of metrics.jsonl, which have the weight norms; default 1. */
   readonly logEvery?: number | undefined
+  /**
+   * Steps between looks at the forces of weight decay, each a line of metrics.jsonl; the first and the last step are
+   * looked at too. Default 0: never, at no cost.
+   */
+  readonly lookEvery?: number | undefined
 }

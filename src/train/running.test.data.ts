@@ -33,7 +33,7 @@ export interface Result {
 }
 
 export interface RunOptions extends Partial<
-  Pick<TrainOptions, 'out' | 'resume' | 'freshOptimizer' | 'recipe' | 'corpus' | 'logEvery'>
+  Pick<TrainOptions, 'out' | 'resume' | 'freshOptimizer' | 'recipe' | 'corpus' | 'logEvery' | 'lookEvery'>
 > {
   readonly on?: TestedBackend
   readonly threads?: number

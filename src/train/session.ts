@@ -11,11 +11,13 @@ import type {
   CompiledEvent,
   EndEvent,
   EvaluationEvent,
+  LookEvent,
   StartEvent,
   StepEvent,
   TrainEvent,
 } from './events.ts'
 import { initialiseParameters } from './initialise.ts'
+import { Observer } from './observer.ts'
 import type { TrainOptions } from './options.ts'
 import { Pace } from './pace.ts'
 import { compilePrograms, type TrainingPrograms } from './programs.ts'
@@ -36,6 +38,8 @@ export class TrainingSession {
   readonly #parts: SessionParts
   readonly #programs: TrainingPrograms
   readonly #compileMilliseconds: number
+  /** Null in a run that never looks at its forces. */
+  readonly #observer: Observer | null
   readonly #pace: Pace
   #step = 0
   #tokens = 0
@@ -55,7 +59,8 @@ export class TrainingSession {
     const { options, setup } = parts
     const begin = performance.now()
     this.#parts = parts
-    this.#programs = compilePrograms(options.backend, setup.step)
+    this.#observer = (options.lookEvery ?? 0) > 0 ? new Observer(setup) : null
+    this.#programs = compilePrograms(options.backend, setup.step, this.#observer ?? undefined)
     this.#compileMilliseconds = performance.now() - begin
     this.#pace = new Pace(setup.tokensPerStep)
   }
@@ -85,6 +90,7 @@ export class TrainingSession {
       this.#learningRate = learningRate
       this.#lastCheckpoint = from.folder
     }
+    this.#observer?.begin(backend, this.#step, from?.observed ?? null)
     const { reports, flopsPerStep } = this.#programs
     return { kind: 'compiled', reports, milliseconds: this.#compileMilliseconds, flopsPerStep }
   }
@@ -94,7 +100,7 @@ export class TrainingSession {
     const { evalEvery } = this.#parts.options.recipe.config.train
     if (this.#step === 0) yield* this.#evaluate()
     while (this.#step < steps && !this.#aborted) {
-      yield this.#trainStep()
+      yield* this.#trainStep()
       await turn()
       if (this.#step % evalEvery === 0 || this.#step === steps) yield* this.#evaluateAndSave()
     }
@@ -109,14 +115,16 @@ export class TrainingSession {
     return this.#parts.options.signal?.aborted === true
   }
 
-  #trainStep(): StepEvent {
+  *#trainStep(): Generator<StepEvent | LookEvent, void> {
     const { options, setup, start, storage } = this.#parts
     const learningRate = setup.schedule(this.#step)
     const begin = performance.now()
     const seed = options.recipe.config.train.seed
     const weightDecay = setup.weightDecayAt(this.#step)
     const position = { step: this.#step, seed, learningRate, optimizerStart: this.#optimizerStart }
-    const { loss, auxiliaryLosses, penalty, gradientNorm } = this.#programs.step(options.corpus.train, position)
+    const looks = this.#looks(this.#step + 1)
+    const result = this.#programs.step(options.corpus.train, position, looks)
+    const { loss, auxiliaryLosses, penalty, gradientNorm, forces } = result
     const stepMs = performance.now() - begin
     this.#pace.add(stepMs)
     this.#step++
@@ -141,13 +149,16 @@ export class TrainingSession {
         tokensPerSecond,
       })
     }
+    this.#observer?.note(position, gradientNorm)
+    const look = forces && this.#observer ? this.#observer.line(position, gradientNorm, forces) : null
+    if (look) storage?.log(look)
     this.#checkFinite('The loss', loss)
     for (const [name, value] of Object.entries(auxiliaryLosses)) this.#checkFinite(`The ${name} loss`, value)
     this.#checkFinite('The penalty on the weights', penalty ?? 0)
     this.#checkFinite('The gradient norm', gradientNorm)
     const { step, steps } = { step: this.#step, steps: start.steps }
     const secondsLeft = this.#pace.secondsFor(steps - step)
-    return {
+    yield {
       kind: 'step',
       step,
       steps,
@@ -162,6 +173,13 @@ export class TrainingSession {
       tokensPerSecond,
       secondsLeft,
     }
+    if (look) yield look
+  }
+
+  /** Whether a step, counted from 1, is looked at. */
+  #looks(step: number): boolean {
+    const every = this.#parts.options.lookEvery ?? 0
+    return every > 0 && (step % every === 0 || step === 1 || step === this.#parts.start.steps)
   }
 
   /** Nothing where the signal aborts meanwhile: half an evaluation is no number. */
@@ -206,7 +224,12 @@ export class TrainingSession {
     for (const [role, norm] of Object.entries(this.#programs.weightNorms())) {
       this.#checkFinite(`The norm of the ${role} weights`, norm)
     }
-    const path = storage.saveLast(this.#record(), options.backend, setup.step)
+    const path = storage.saveLast(
+      this.#record(),
+      options.backend,
+      setup.step,
+      this.#observer?.record(this.#step) ?? null,
+    )
     this.#savedAt = this.#step
     this.#lastCheckpoint = path
     yield { kind: 'checkpoint', which: 'last', step: this.#step, path }

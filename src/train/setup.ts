@@ -1,12 +1,13 @@
 /** From a recipe and a corpus to everything that a run is made of, before anything is compiled. */
 import { checkCorpusFits, type Corpus } from '../data/index.ts'
 import { findModel, type ModelConfig } from '../models/index.ts'
-import { buildLedger, type Ledger, type ParameterGroup, type Schedule } from '../optim/index.ts'
+import { buildLedger, type Foretold, type Ledger, type ParameterGroup, type Schedule } from '../optim/index.ts'
 import type { ParameterSpec, Role } from '../nn/parameter.ts'
 import {
   recipeDecayRun,
   recipeDecaySchedules,
   RecipeError,
+  recipeForetold,
   recipeOptimizer,
   recipeSchedule,
   type RecipeConfig,
@@ -23,6 +24,8 @@ export interface RunSetup {
   readonly parameters: DecayCount
   readonly tensors: Omit<DecayCount, 'total'>
   readonly tokensPerStep: number
+  /** What is known of the optimizer beyond the form of its decay. */
+  readonly foretold: Foretold
 }
 
 /** The recipe's model with its vocabulary settled; `vocab` is the tokenizer's. */
@@ -68,6 +71,7 @@ export function runSetup(config: RecipeConfig, corpus: Corpus): RunSetup {
     },
     tensors: { decayed: decayed.tensors, undecayed: undecayed.tensors },
     tokensPerStep: step.batchSize * step.accumulation * step.sequenceLength,
+    foretold: recipeForetold(config),
   }
 }
 

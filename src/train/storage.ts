@@ -15,7 +15,7 @@ import {
 } from '../checkpoint/index.ts'
 import { corpusRecordOf } from '../data/index.ts'
 import type { Backend, NumberArray } from '../engine/index.ts'
-import { RUN_CONFIG_VERSION, type CheckpointRecord, type MetricsLine } from '../records/index.ts'
+import { RUN_CONFIG_VERSION, type CheckpointRecord, type MetricsLine, type ObservedRecord } from '../records/index.ts'
 import type { Ledger } from '../optim/index.ts'
 import type { TrainOptions } from './options.ts'
 import { computedBy } from './resume.ts'
@@ -25,7 +25,7 @@ export interface RunStorage {
   /** Writes one line of metrics. */
   log(line: MetricsLine): void
   /** Saves what the backend's buffers hold as the last checkpoint; returns its folder. */
-  saveLast(record: CheckpointRecord, backend: Backend, setup: StepSetup): string
+  saveLast(record: CheckpointRecord, backend: Backend, setup: StepSetup, observed: ObservedRecord | null): string
   /** Makes the last checkpoint the best one too; returns that one's folder. */
   keepBest(): string
   close(): void
@@ -44,7 +44,9 @@ export function openStorage(options: TrainOptions, ledger: Ledger, step: number 
   writeLedger(out, ledger)
   return {
     log: (line) => metrics.append(line),
-    saveLast: (metadata, backend, setup) => saveCheckpoint(out, 'last', { metadata, ...liveTensors(backend, setup) }),
+    saveLast: (metadata, backend, setup, observed) => {
+      return saveCheckpoint(out, 'last', { metadata, observed, ...liveTensors(backend, setup) })
+    },
     keepBest: () => keepLastAsBest(out),
     close: () => metrics.close(),
   }
