@@ -1,10 +1,10 @@
 /** Rotary position embedding (Su et al. 2021, arXiv:2104.09864): pairs of a head's elements turn with the position. */
 import {
-  add,
   concat,
   cos,
   exp,
   lastAxisIndex,
+  mixPairs,
   mul,
   reshape,
   scope,
@@ -16,9 +16,11 @@ import {
 } from '../engine/index.ts'
 import type { Pass } from './pass.ts'
 
-/** Cosines and sines of the angles of T positions, both [T, 1, R/2] for the R rotated elements of a head. */
+/** Factors of the R rotated elements of a head at T positions, as `mixPairs` takes them. */
 export interface Rotation {
+  /** [T, 1, 1, R/2] */
   readonly cosines: Tensor
+  /** [T, 1, 2, R/2]; those of the first halves are negative. */
   readonly sines: Tensor
   /** R */
   readonly width: number
@@ -27,10 +29,11 @@ export interface Rotation {
 /** Pair i of R/2 turns by position · theta^(−2i/R). `width` is R, which must be even. */
 export function rotation(pass: Pass, time: number, width: number, theta: number): Rotation {
   return scope('rotary', () => {
-    const pair = toFloat(lastAxisIndex([1, 1, width / 2]))
-    const frequencies = exp(mul(pair, (-2 * Math.log(theta)) / width)) // [1, 1, R/2]
-    const angles = mul(reshape(pass.positions(time), [time, 1, 1]), frequencies) // [T, 1, R/2]
-    return { cosines: cos(angles), sines: sin(angles), width }
+    const pair = toFloat(lastAxisIndex([1, 1, 1, width / 2]))
+    const frequencies = exp(mul(pair, (-2 * Math.log(theta)) / width)) // [1, 1, 1, R/2]
+    const angles = mul(reshape(pass.positions(time), [time, 1, 1, 1]), frequencies) // [T, 1, 1, R/2]
+    const signs = reshape(sub(mul(toFloat(lastAxisIndex([2])), 2), 1), [2, 1]) // -1, 1
+    return { cosines: cos(angles), sines: sin(mul(angles, signs)), width }
   })
 }
 
@@ -39,8 +42,8 @@ export function rotation(pass: Pass, time: number, width: number, theta: number)
  * i + R/2, as in GPT-NeoX and Hugging Face's LLaMA.
  */
 export function rotate(x: Tensor, { cosines, sines, width }: Rotation): Tensor {
-  const [first, second] = [slice(x, 3, 0, width / 2), slice(x, 3, width / 2, width)]
-  const turned = [sub(mul(first, cosines), mul(second, sines)), add(mul(second, cosines), mul(first, sines))]
-  const headWidth = x.shape[3]!
-  return concat(width === headWidth ? turned : [...turned, slice(x, 3, width, headWidth)], 3)
+  const headDim = x.shape[3]!
+  const pairs = reshape(slice(x, 3, 0, width), [...x.shape.slice(0, 3), 2, width / 2])
+  const turned = reshape(mixPairs(pairs, cosines, sines), x.shape.with(3, width))
+  return width === headDim ? turned : concat([turned, slice(x, 3, width, headDim)], 3)
 }

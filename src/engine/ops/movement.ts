@@ -121,6 +121,31 @@ export const sliceRow = viewRow({
   ],
 })
 
+/** Attributes: axis. */
+export const flipRow = viewRow({
+  name: 'flip',
+  infer: (input, attributes) => {
+    const axis = attributes['axis'] as number
+    if (input.shape[axis] !== undefined) return input.shape
+    throw new ShapeError(`flip: ${describeType(input)} has no axis ${axis}`)
+  },
+  view: (input, attributes, output) => {
+    const axis = attributes['axis'] as number
+    const stride = input.strides[axis]!
+    return {
+      offset: input.offset + (output[axis]! - 1) * stride,
+      shape: output,
+      strides: input.strides.with(axis, -stride),
+    }
+  },
+  gradient: ({ gradient, attributes }) => [flip(gradient, attributes['axis'] as number)],
+  samples: [
+    { inputs: [{ shape: [5, 7] }], attributes: { axis: 0 } },
+    { inputs: [{ shape: [3, 2, 19] }], attributes: { axis: 1 } },
+    { inputs: [{ shape: [2, 17] }], attributes: { axis: 1 } },
+  ],
+})
+
 /** Attributes: shape. Axes are aligned at the last; those of size 1 stretch. */
 export const broadcastToRow = viewRow({
   name: 'broadcastTo',
@@ -196,6 +221,11 @@ export function slice(x: Tensor, axis: number, start: number, end: number): Tens
   const resolved = resolveAxis('slice', axis, x.shape)
   if (start === 0 && end === x.shape[resolved]) return x
   return createTensor(sliceRow, [x], { axis: resolved, start, end })
+}
+
+/** The same elements in the opposite order along an axis; a negative axis counts from the end. */
+export function flip(x: Tensor, axis: number): Tensor {
+  return createTensor(flipRow, [x], { axis: resolveAxis('flip', axis, x.shape) })
 }
 
 /** Stretches axes of size 1, and adds leading axes, to reach `shape`. */

@@ -11,8 +11,9 @@ import { concatRow, padRow } from './join.ts'
 import { constantRow, inputRow, stateRow } from './leaf.ts'
 import { crossEntropyRow, logSumExpRow } from './loss.ts'
 import { matmulRow } from './matmul.ts'
-import { broadcastToRow, reshapeRow, sliceRow, transposeRow } from './movement.ts'
+import { broadcastToRow, flipRow, reshapeRow, sliceRow, transposeRow } from './movement.ts'
 import { layerNormRow, logSoftmaxRow, rmsNormRow, softmaxRow } from './normalize.ts'
+import { mixPairsRow } from './pairs.ts'
 import { randomUniformRow } from './random.ts'
 import { maxRow, sumRow } from './reduce.ts'
 import type { OpRow } from './row.ts'
@@ -64,6 +65,7 @@ export const allRows: readonly OpRow[] = [
   reshapeRow,
   transposeRow,
   sliceRow,
+  flipRow,
   broadcastToRow,
   concatRow,
   padRow,
@@ -79,6 +81,7 @@ export const allRows: readonly OpRow[] = [
   groupedMatmulRow,
   groupedOuterRow,
   // compositions
+  mixPairsRow,
   layerNormRow,
   rmsNormRow,
   softmaxRow,

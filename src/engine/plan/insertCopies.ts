@@ -1,4 +1,5 @@
 /** Makes every layout readable by those who read it. */
+import type { Layout } from '../ir/layout.ts'
 import { elementwiseCopy } from './copy.ts'
 import { formOf } from './forms/index.ts'
 import { resolve } from './layouts.ts'
@@ -18,7 +19,13 @@ export function insertCopies(graph: PlanGraph): PlanGraph {
     }
     if (lowering.kind !== 'form') return undefined
     const accepts = formOf(lowering.form).accepts
-    const kept = inputs.map((input, k) => (accepts(k, resolve(input).layout, node) ? input : elementwiseCopy(input)))
+    const readable = (layout: Layout, k: number): boolean => isForward(layout) && accepts(k, layout, node)
+    const kept = inputs.map((input, k) => (readable(resolve(input).layout, k) ? input : elementwiseCopy(input)))
     return kept.every((input, k) => input === inputs[k]) ? undefined : { ...node, inputs: kept }
   })
+}
+
+/** Forms walk from the first element on; flipped layouts they need not know. */
+function isForward(layout: Layout): boolean {
+  return layout.strides.every((stride) => stride >= 0)
 }

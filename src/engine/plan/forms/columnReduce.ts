@@ -39,7 +39,7 @@ export function columnReduceKernel(reduction: ColumnReduction, target: KernelTar
   )
   const outer = outerAxes.map((k) => expression.space[k]!)
   const outerCount = outer.reduce((product, n) => product * n, 1)
-  const width = expression.loads.every((load) => load.strides.at(-1)! <= 1) ? b.lanes : 1
+  const width = expression.loads.every((load) => [0, 1].includes(load.strides.at(-1)!)) ? b.lanes : 1
   const block = width * vectorsPerUnit
   const blocks = Math.ceil(size / block)
   const dense = contiguous(expression.space).strides
