@@ -22,7 +22,7 @@ const loss: CompileStepOptions['loss'] = (weights, input) => {
   const hidden = tanh(add(matmul(input('x', [64, 1]), weights.get('in.weight')), weights.get('in.bias')))
   return mean(square(sub(matmul(hidden, weights.get('out.weight')), input('y', [64, 1]))))
 }
-const backend = createBackend()
+const backend = createBackend({ threads: 1 })
 const optimizer = adamw(ledgerGroups(book, parameters), { learningRate: 0.01 })
 const step = compileStep({ backend, parameters, optimizer, loss })
 const points = Array.from({ length: 64 }, (_, k) => k / 32 - 1)
