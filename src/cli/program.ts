@@ -1,6 +1,7 @@
 /** The commands of halflife, put together. */
 import { Command } from 'commander'
 import { EXIT, reportFailure } from './errors.ts'
+import { addConvert } from './convert.ts'
 import { addExplain } from './explain.ts'
 import { addInfo } from './info.ts'
 import { addLedger } from './ledger.ts'
@@ -18,6 +19,7 @@ Examples:
   halflife train --help                   every recipe, flag and setting
   halflife ledger gpt2@124m               which of GPT-2's weights decay, and how fast
   halflife explain quickstart             what its weight decay will do, before training
+  halflife convert 0.1 --lr 3e-4          what that λ is in Composer, optax, t5x, …
   halflife sample runs/quickstart-…       text from a trained model
 
 Environment: NO_COLOR=1 turns colours off; HALFLIFE_DEBUG=1 shows where an error came from.`
@@ -46,6 +48,7 @@ export function buildProgram(terminal: Terminal): Command {
   addSample(program, terminal)
   addLedger(program, terminal)
   addExplain(program, terminal)
+  addConvert(program, terminal)
   addInfo(program, terminal)
   return program
 }

@@ -10,6 +10,8 @@ import { DECAY_CONVENTIONS, type DecayConvention, type DecayConventionName } fro
 import { nearest } from './nearest.ts'
 import { valuesOver, type Schedule } from './schedule.ts'
 
+export type { DecayConventionName } from './convertRows.ts'
+
 export interface ConversionRequest {
   readonly weightDecay: number
   readonly from: DecayConventionName

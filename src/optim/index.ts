@@ -9,7 +9,9 @@ export {
   decayConventions,
   type Conversion,
   type ConversionRequest,
+  type DecayConventionName,
 } from './convert.ts'
+export { renderConversions, type NamedConversion, type RenderConversionsOptions } from './convertTable.ts'
 export { adamw, momentNames, type AdamwOptions } from './adamw.ts'
 export { amsgrad, type AmsgradOptions } from './amsgrad.ts'
 export { gpt1Adam, type Gpt1AdamOptions } from './gpt1Adam.ts'
