@@ -2,7 +2,15 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { readCheckpointMetadata } from '../checkpoint/index.ts'
-import { diffLedgers, findPolicy, policies, policyNames, renderLedger, renderLedgerDiff } from '../optim/index.ts'
+import {
+  diffLedgers,
+  findPolicy,
+  policies,
+  policyNames,
+  renderLedger,
+  renderLedgerDiff,
+  renderTensors,
+} from '../optim/index.ts'
 import type { ComparableLedger, Ledger, LedgerChange, PolicyName } from '../optim/index.ts'
 import { recipeNames, type RecipeConfig } from '../recipes/index.ts'
 import { modelSetup, recipeLedger } from '../train/index.ts'
@@ -40,7 +48,7 @@ export function addLedger(program: Command, { out, err }: Terminal): void {
     .argument('<recipe-or-folder>', `a recipe (${recipeNames.join(', ')}) or the folder of a run`)
     .option('--policy <name>', 'decide by another policy, and compare; they are listed below')
     .option('--diff <other>', 'compare with another policy, recipe or run: the tensors that change sides, and why')
-    .option('--tensors', 'list every tensor with the rule that matched')
+    .option('--tensors', 'list every tensor: λ, half-life, timescale, what survives, and the rule that matched')
   addRecipeFlags(command)
     .option('--json', 'print one JSON document')
     .addHelpText('after', () => `\nRecipes:\n${recipeList()}\n\nPolicies:\n${policyList()}\n${EXAMPLES}`)
@@ -55,22 +63,11 @@ export function addLedger(program: Command, { out, err }: Terminal): void {
             : renderLedgerDiff(diff, { color: out.color, width: out.width() }),
         )
       }
-      if (flags.json === true) return out.line(JSON.stringify(ledgerDocument(asked), null, 2))
+      if (flags.json === true) return out.line(JSON.stringify(asked, null, 2))
       out.line(renderLedger(asked, { color: out.color, width: out.width() }))
       for (const line of differences(own, asked)) out.line(line)
-      if (flags.tensors === true) for (const line of tensorTable(asked)) out.line(line)
+      if (flags.tensors === true) out.line(`\n${renderTensors(asked)}`)
     })
-}
-
-/** The document of `ledger --json`. */
-export function ledgerDocument({ policy, totals, entries }: Ledger): unknown {
-  return {
-    policy,
-    totals,
-    entries: entries.map(({ name, aliases, shape, role, weightDecay, reason }) => {
-      return { name, aliases, shape, role, weightDecay, reason }
-    }),
-  }
 }
 
 /** The ledger by the subject's own policy, and by the one asked for. */
@@ -137,19 +134,6 @@ function sum(changes: readonly LedgerChange[]): string {
   const more = changes.length > NAMES_SHOWN ? ', …' : ''
   const tensors = `${changes.length} tensor${changes.length === 1 ? '' : 's'}`
   return `${tensors}, ${whole(count)} parameters (${names.join(', ')}${more})`
-}
-
-function tensorTable({ entries }: Ledger): string[] {
-  const rows = entries.map(({ name, aliases, shape, role, weightDecay, reason }) => [
-    [name, ...aliases].join(' = '),
-    `[${shape.join(', ')}]`,
-    role,
-    weightDecay === 0 ? '–' : String(Number(weightDecay.toPrecision(4))),
-    reason,
-  ])
-  const table = [['tensor', 'shape', 'role', 'λ', 'because'], ...rows]
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)))
-  return ['', ...table.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))]
 }
 
 function policyList(): string {

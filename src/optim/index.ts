@@ -94,10 +94,11 @@ export {
   type Forecaster,
   type ForecastRun,
 } from './forecast.ts'
-export { ledgerGroups } from './ledgerGroups.ts'
+export { ledgerGroups, scheduleNamed } from './ledgerGroups.ts'
 export { diffLedgers, type ComparableLedger, type LedgerChange, type LedgerDiff } from './ledgerDiff.ts'
 export { renderLedgerDiff } from './ledgerDiffTable.ts'
 export { renderLedger, type RenderOptions } from './ledgerTable.ts'
+export { renderTensors } from './tensorTable.ts'
 export { matchPatterns, readPatterns, type PatternSource, type PatternValue } from './patterns.ts'
 export { settleDecay, type Overrides, type ParameterDecay } from './overrides.ts'
 export { explain, type Explanation, type ExplainRun } from './explain.ts'

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { adamw } from '../optim/index.ts'
+import { adamw, ledgerGroups } from '../optim/index.ts'
 import { resolveRecipe } from '../recipes/index.ts'
-import { ledgerGroups, modelSetup, recipeLedger } from './setup.ts'
+import { modelSetup, recipeLedger } from './setup.ts'
 
 test('a recipe’s exceptions to its policy reach the ledger and the optimizer alike', () => {
   const { config } = resolveRecipe('shakespeare-char-cpu', {
@@ -10,7 +10,7 @@ test('a recipe’s exceptions to its policy reach the ledger and the optimizer a
   const { parameters } = modelSetup(config, 65)
   const ledger = recipeLedger(config, parameters)
   const { learningRate } = config.optimizer
-  const { settings } = adamw(ledgerGroups(ledger, parameters, { learningRate, schedules: new Map() }), { learningRate })
+  const { settings } = adamw(ledgerGroups(ledger, parameters), { learningRate })
   const settingOf = (name: string) => settings.get(name)
   expect(settingOf('wte.weight')).toMatchObject({ weightDecay: 0, learningRateMultiplier: 1 })
   expect(settingOf('ln_f.weight')).toMatchObject({ weightDecay: 0.5, learningRateMultiplier: 1 })

@@ -1,7 +1,7 @@
 /** From a recipe and a corpus to everything that a run is made of, before anything is compiled. */
 import { checkCorpusFits, type Corpus } from '../data/index.ts'
 import { findModel, type ModelConfig } from '../models/index.ts'
-import { buildLedger, type Foretold, type Ledger, type ParameterGroup, type Schedule } from '../optim/index.ts'
+import { buildLedger, ledgerGroups, scheduleNamed, type Foretold, type Ledger, type Schedule } from '../optim/index.ts'
 import type { ParameterSpec, Role } from '../nn/parameter.ts'
 import {
   recipeDecayRun,
@@ -46,7 +46,7 @@ export function stepSetup(config: RecipeConfig, vocab: number): { readonly step:
   const model = modelSetup(config, vocab)
   const ledger = recipeLedger(config, model.parameters)
   const { schedules } = recipeDecaySchedules(config)
-  const groups = ledgerGroups(ledger, model.parameters, { learningRate: config.optimizer.learningRate, schedules })
+  const groups = ledgerGroups(ledger, model.parameters, schedules)
   const { batchSize, accumulation, clip, precision } = config.train
   const { entry, options } = recipeOptimizer(config)
   const optimizer = entry.create(groups, options)
@@ -85,33 +85,6 @@ export function sequenceLengthOf({ train, model }: RecipeConfig): number {
   )
 }
 
-/**
- * One group for each λ, schedule of λ and learning-rate multiplier of the ledger, so that exactly what the ledger names
- * decays, as fast as it says. `learningRate` is the optimizer's, at the peak; `schedules` are those of λ, by name.
- */
-export function ledgerGroups(
-  ledger: Ledger,
-  parameters: readonly ParameterSpec[],
-  { learningRate, schedules }: { readonly learningRate: number; readonly schedules: ReadonlyMap<string, Schedule> },
-): ParameterGroup[] {
-  const specs = new Map(parameters.map((parameter) => [parameter.name, parameter]))
-  const groups = new Map<string, ParameterGroup & { readonly params: ParameterSpec[] }>()
-  for (const { name, weightDecay, learningRateMultiplier, decaySchedule } of ledger.entries) {
-    const spec = specs.get(name)
-    if (!spec) throw new Error(`The ledger names "${name}", which is no parameter of the model.`)
-    const key = JSON.stringify([weightDecay, learningRateMultiplier, decaySchedule])
-    const group = groups.get(key) ?? {
-      params: [],
-      weightDecay,
-      learningRate: learningRate * learningRateMultiplier,
-      ...(decaySchedule === null ? {} : { decaySchedule: scheduleNamed(decaySchedule, schedules) }),
-    }
-    group.params.push(spec)
-    groups.set(key, group)
-  }
-  return [...groups.values()]
-}
-
 function weightDecayOver(ledger: Ledger, schedules: ReadonlyMap<string, Schedule>): RunSetup['weightDecayAt'] {
   const decaying = ledger.roles
     .filter(({ weightDecay }) => weightDecay > 0)
@@ -124,10 +97,4 @@ function weightDecayOver(ledger: Ledger, schedules: ReadonlyMap<string, Schedule
     for (const { role, at } of decaying) found[role] = Math.max(found[role] ?? 0, at(step))
     return found
   }
-}
-
-function scheduleNamed(name: string, schedules: ReadonlyMap<string, Schedule>): Schedule {
-  const schedule = schedules.get(name)
-  if (schedule) return schedule
-  throw new Error(`The ledger names the schedule "${name}", which the recipe does not have.`)
 }

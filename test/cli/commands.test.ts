@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { buildProgram } from '../../src/cli/program.ts'
 import { processTerminal } from '../../src/cli/terminal.ts'
-import { summaryRecord } from '../../src/records/index.ts'
+import { ledgerRecord, summaryRecord } from '../../src/records/index.ts'
 import { halflife, run, TEXT, temporaryFolder, TINY, type Result } from './halflife.ts'
 
 const folder = temporaryFolder()
@@ -237,19 +237,36 @@ describe('ledger', () => {
     expect(code).toBe(0)
     expect(stderr).toMatch(/taken to be Shakespeare's 65 characters/)
     const document = JSON.parse(stdout)
-    expect(Object.keys(document)).toEqual(['policy', 'totals', 'entries'])
+    expect(ledgerRecord.parse(document)).toEqual(document) // all of it, as ledger.json has it
+    expect(document).toMatchObject({ policy: 'nanogpt', form: 'decoupled', weightDecay: 0.1, steps: 2000 })
     expect(document.totals).toEqual({
       decayed: { tensors: 18, parameters: 802_944 },
       undecayed: { tensors: 9, parameters: 1152 },
     })
-    expect(document.entries[0]).toEqual({
+    expect(document.entries[0]).toMatchObject({
       name: 'wte.weight',
       aliases: ['lm_head.weight'],
       shape: [65, 128],
       role: 'embedding',
       weightDecay: 0.1,
       reason: 'two or more dimensions',
+      form: 'decoupled',
+      learningRateMultiplier: 1,
+      timescaleSteps: 10_000,
+      timescaleTokens: 10_000 * 768,
+      timescaleShare: 5,
     })
+    expect(document.entries[0].survival).toBeCloseTo(0.896, 3)
+    expect(document.entries[0].halfLifeShare).toBeCloseTo(5 * Math.LN2, 12)
+    expect(document.entries[0].equilibriumRms).toBeCloseTo(Math.sqrt(1e-3 / 0.2), 12)
+  })
+
+  test('--tensors has half-life, timescale, what survives and where it settles for each', async () => {
+    const { stdout } = await halflife(['ledger', 'shakespeare-char-cpu', '--tensors'])
+    expect(stdout).toMatch(
+      /^wte\.weight = lm_head\.weight +\[65, 128\] +embedding +0\.1 +6,931 +10,000 +500\.0 % +89\.6 % +0\.0707 +two or more dimensions$/m,
+    )
+    expect(stdout).toMatch(/^ln_f\.weight +\[128\] +gain +– +– +– +– +100 % +– +fewer than two dimensions$/m)
   })
 
   test('GPT-2 small, to the parameter', async () => {

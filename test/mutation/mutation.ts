@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createVitest, type TestModule, type Vitest } from 'vitest/node'
-import type { Mutant } from './mutants.ts'
+import type { Mutant } from './mutant.ts'
 
 export interface Verdict {
   readonly mutant: string
@@ -29,7 +29,7 @@ export function mutate(source: string, { find, replace }: { find: string; replac
   if (times === 1) return source.replace(find, () => replace)
   throw new MutationError(
     `${where}: the text to replace is there ${times} times, not once:\n    ${find}\n` +
-      'The code has moved on; bring the mutant in test/mutation/mutants.ts up to date.',
+      'The code has moved on; bring the mutant in test/mutation up to date.',
   )
 }
 
