@@ -11,6 +11,7 @@ import {
   groupBy,
   groupedMatmul,
   groupRows,
+  matmul,
   mean,
   mul,
   reshape,
@@ -25,7 +26,6 @@ import {
   type Grouping,
   type Tensor,
 } from '../engine/index.ts'
-import { linear } from './layers.ts'
 import type { Init, ParameterList } from './parameter.ts'
 import type { TracedParameters } from './traced.ts'
 
@@ -46,15 +46,18 @@ export interface RouterOptions {
   readonly renormalized: boolean
 }
 
-/** softmax(x·W) over the experts, W being `${name}.weight` [C, E], and the k largest of each row. x [N, C] */
+/**
+ * softmax(x·W) over the experts, W being `${name}.weight` [C, E], and the k largest of each row; in fp32 whatever the
+ * precision of other products, since a small error can choose another expert. x [N, C]
+ */
 export function route(
   parameters: TracedParameters,
   name: string,
   x: Tensor,
   { expertsPerToken, renormalized }: RouterOptions,
 ): Routing {
-  const logits = linear(parameters, name, x) // [N, E]
   return scope(name, () => {
+    const logits = matmul(x, parameters.get(`${name}.weight`), { precision: 'fp32' }) // [N, E]
     const probabilities = softmax(logits)
     const { indices, values } = topK(probabilities, expertsPerToken)
     const gates = renormalized ? div(values, sum(values, -1, { keepDims: true })) : values

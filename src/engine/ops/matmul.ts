@@ -28,7 +28,10 @@ export const matmulRow: OpRow = {
   roundsOperands: true,
   lowering: { kind: 'form', form: 'matmul' },
   // C = A B: dA = dC Bᵀ, dB = Aᵀ dC
-  gradient: ({ inputs: [a, b], gradient }) => [matmul(gradient, transpose(b!)), matmul(transpose(a!), gradient)],
+  gradient: ({ inputs: [a, b], gradient, attributes }) => [
+    createTensor(matmulRow, [gradient, transpose(b!)], attributes),
+    createTensor(matmulRow, [transpose(a!), gradient], attributes),
+  ],
   flops: ([a], output) => 2 * sizeOf(output.shape) * a!.shape.at(-1)!,
   samples: [
     { inputs: [{ shape: [5, 7] }, { shape: [7, 3] }] },
@@ -53,12 +56,17 @@ function multiply(a: NdArray, b: NdArray, output: NdArray): void {
   }
 }
 
+export interface MatmulOptions {
+  /** `fp32`: so in a program whose other products are in bf16 too, and so is its gradient. The program's unless told. */
+  readonly precision?: 'fp32'
+}
+
 /**
  * a [..., M, K] times b [..., K, N]: the batch axes are equal, or b is [K, N] and a has any. Pass `transpose(x)` for a
  * transposed operand.
  */
-export function matmul(a: Tensor, b: Tensor): Tensor {
-  if (b.shape.length !== 2 || a.shape.length <= 2) return createTensor(matmulRow, [a, b])
-  const flat = createTensor(matmulRow, [reshape(a, [-1, a.shape.at(-1)!]), b])
+export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  if (b.shape.length !== 2 || a.shape.length <= 2) return createTensor(matmulRow, [a, b], { ...options })
+  const flat = createTensor(matmulRow, [reshape(a, [-1, a.shape.at(-1)!]), b], { ...options })
   return reshape(flat, [...a.shape.slice(0, -1), b.shape[1]!])
 }

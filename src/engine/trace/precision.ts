@@ -8,7 +8,8 @@ import type { Graph } from './trace.ts'
 
 /**
  * The same program with the operands of its matrix products and of attention, forward and backward, in this precision:
- * with `bf16` they are rounded before they are multiplied. Sums, everything else, and what is stored stay f32.
+ * with `bf16` they are rounded before they are multiplied. Sums, everything else, and what is stored stay f32; so do
+ * products that were asked for in fp32, and products by group.
  */
 export function withPrecision(graph: Graph, precision: Precision): Graph {
   if (precision === 'fp32') return graph
@@ -16,7 +17,7 @@ export function withPrecision(graph: Graph, precision: Precision): Graph {
   for (const tensor of topologicalOrder(graph)) {
     const { op, scope, attributes } = tensor
     const inputs = tensor.inputs.map((input) => made.get(input)!)
-    const changed = op.roundsOperands ? { ...attributes, precision } : attributes
+    const changed = op.roundsOperands ? { precision, ...attributes } : attributes
     made.set(
       tensor,
       atScope(scope, () => createTensor(op, inputs, changed)),

@@ -106,7 +106,7 @@ export const groupedOuterForm: Form = {
     }
     context.launch({
       key: `grouped outer ${key}`,
-      build: () => ({ kernel: groupedOuterKernel(plan, groups), units: plan.units }),
+      build: () => ({ kernel: groupedOuterKernel(plan, groups), units: plan.units, grain: plan.grain }),
       buffers: [context.read(0), right, context.write(), context.read(2)],
       label: `grouped outer [${m}, ${k}] x [${k}, ${n}] in ${groups}`,
       flops: 2 * m * n * k,

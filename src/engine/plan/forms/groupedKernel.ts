@@ -1,8 +1,8 @@
 /** The kernel of a product by group: loops over groups, their rows, and panels of their matrices around the tile. */
 import { KernelBuilder } from '../../kernel/builder.ts'
 import type { Bound, Value } from '../../kernel/kernel.ts'
-import type { FusedKernel } from './fused.ts'
-import type { MatmulPlan } from './matmul.ts'
+import type { BuiltKernel } from '../launchSpec.ts'
+import { fewestRows, type MatmulPlan } from './matmul.ts'
 import { lanesOf, matmulTile } from './matmulTile.ts'
 
 const floatBytes = 4
@@ -22,7 +22,7 @@ export function rowsOf(b: KernelBuilder, offsets: Value, group: Value): { begin:
  * Units are row panels in order of memory, or column panels where there are few rows. Groups begin new row panels, so their
  * number is known only when the kernel runs; as many units are planned as there can be, and the last ones may be empty.
  */
-export function groupedMatmulKernel(plan: MatmulPlan, packed: boolean): FusedKernel {
+export function groupedMatmulKernel(plan: MatmulPlan, packed: boolean): BuiltKernel {
   const b = new KernelBuilder('grouped matmul', plan.target)
   const emitter = new GroupedEmitter(b, plan, packed)
   const { columnPanels } = plan.blocking
@@ -30,7 +30,8 @@ export function groupedMatmulKernel(plan: MatmulPlan, packed: boolean): FusedKer
   const byColumns = mostPanels < fewestRowPanels && columnPanels > 1
   if (byColumns) emitter.byColumns()
   else emitter.byRows()
-  return { kernel: b.finish(), units: byColumns ? columnPanels : mostPanels }
+  const grain = byColumns ? 1 : Math.ceil(fewestRows / plan.blocking.tileRows)
+  return { kernel: b.finish(), units: byColumns ? columnPanels : mostPanels, grain }
 }
 
 /** Fewer row panels than this and the columns are shared out instead. */

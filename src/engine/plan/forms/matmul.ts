@@ -30,7 +30,7 @@ const packFromColumns = 96
 /** Fewer row panels than this and the columns are shared out instead. */
 const fewestRowPanels = 16
 /** Rows of A that are worth a walk over B. */
-const fewestRows = 64
+export const fewestRows = 64
 /** B is rearranged when at least this many rows of A will read it. */
 const packFromRows = 48
 
