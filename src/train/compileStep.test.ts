@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { add, createInterpreterBackend, mul, square, sub, sum } from '../engine/index.ts'
 import { parameterList } from '../nn/parameter.ts'
 import { adamw, buildLedger, ledgerGroups, sgd } from '../optim/index.ts'
@@ -14,6 +14,11 @@ const parameters = list.list()
 const loss: CompileStepOptions['loss'] = (weights, input) => {
   const distance = mul(sum(square(sub(weights.get('w'), input('x', [2, 2])))), 0.5)
   return add(distance, sum(mul(weights.get('b'), weights.get('fixed'))))
+}
+
+/** Σ w·x · Σ b: no gradient reaches w where x and b are 0. */
+const still: CompileStepOptions['loss'] = (weights, input) => {
+  return mul(sum(mul(weights.get('w'), input('x', [2, 2]))), sum(weights.get('b')))
 }
 
 const compile = (options: Partial<CompileStepOptions> & Pick<CompileStepOptions, 'optimizer'>) =>
@@ -46,6 +51,22 @@ describe('compileStep', () => {
     expect([...step.values('w')]).toEqual([...other.values('w')])
     expect([...step.values('w.exp_avg')]).toEqual([...other.values('w.exp_avg')])
     expect(step.values('b')[0]).toBeCloseTo(1 - 0.1 * (1 + 1 / 2 + 1 / 3), 6) // a constant gradient: lr per step
+  })
+
+  test('compiles once, however learning rate and λ change', () => {
+    const backend = createInterpreterBackend({ precision: 'f64' })
+    const compiling = vi.spyOn(backend, 'compile')
+    const optimizer = adamw(parameters, { learningRate: 0.1, weightDecay: 1, decaySchedule: (t) => [0.5, 0, 1][t]! })
+    const step = compile({ backend, optimizer, loss: still })
+    step.input('x').fill(0)
+    step.values('b').fill(0) // so that nothing but the decay moves w
+    const sizes = [0.1, 0.1, 0.05].map((learningRate) => {
+      step.run({ learningRate })
+      return step.values('w')[0]!
+    })
+    const expected = [2 * 0.95, 2 * 0.95, 2 * 0.95 * 0.95]
+    sizes.forEach((size, k) => expect(size).toBeCloseTo(expected[k]!, 12))
+    expect(compiling).toHaveBeenCalledTimes(1)
   })
 
   test('clips, and reports the norm before', () => {
