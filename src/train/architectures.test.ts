@@ -13,7 +13,7 @@ const STEPS = 20
 
 function setupOf(name: ArchitectureName, changes: Partial<ModelConfig>): StepSetup {
   const model = findModel(name)
-  const config: ModelConfig = { ...tinyConfigs[name], ...changes }
+  const config: ModelConfig = { ...tinyConfigs[name], layers: 2, ...changes }
   const parameters = model.declareParameters(config)
   const optimizer = adamw([{ params: parameters, weightDecay: 0.1 }], { learningRate: 1e-2 })
   return { model, config, parameters, optimizer, batchSize: 3, sequenceLength: 7, accumulation: 1, clip: 1 }
