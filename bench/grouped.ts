@@ -1,10 +1,10 @@
 /**
  * What share of a dense product's rate does a product by group reach, forward and in both gradients?
  *
- *     npm run bench:grouped -- [--rounds 7] [--steps 10] [--threads 2] [--backend native|wasm]
+ *     npx tsc -p tsconfig.bench.json && node .cache/bench/bench/grouped.js [--rounds 7] [--steps 10] [--threads 2] [--backend native|wasm] [--parts]
  *
  * Dense: [M, K] x [K, N], its two gradients with it. Grouped: the same M rows sorted in 8 groups, a matrix [K, N] for each;
- * the same flops. Every round runs each contender `steps` times, in turn; medians. Results are compared with the dense
+ * the same flops. The two run in turn, step by step, rounds · steps times each; medians and quartiles. Results are compared with the dense
  * product before timing, every matrix being the same one.
  */
 import { availableParallelism } from 'node:os'
@@ -28,6 +28,7 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '10' },
     threads: { type: 'string', default: String(availableParallelism()) },
     backend: { type: 'string', default: 'native' },
+    parts: { type: 'boolean', default: false },
   },
 })
 const backend = createBackend({ backend: values.backend as BackendName, threads: Number(values.threads) })
@@ -39,11 +40,11 @@ interface Shape {
   readonly n: number
 }
 const shapes: readonly Shape[] = [
+  { m: 64, k: 128, n: 256 },
   { m: 256, k: 128, n: 256 },
   { m: 2048, k: 96, n: 256 },
-  { m: 2048, k: 256, n: 96 },
   { m: 2048, k: 512, n: 1024 },
-  { m: 4096, k: 768, n: 2048 },
+  { m: 2048, k: 768, n: 2048 },
 ]
 
 /** Rows to each group: alike, or falling as 1/(g + 1). */
@@ -84,7 +85,8 @@ function contenders(on: Backend, { m, k, n }: Shape, name: string): { dense: Con
   return { dense: make('dense'), grouped: make('grouped') }
 }
 
-const median = (times: readonly number[]): number => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)]!
+const quantile = (times: readonly number[], share: number): number =>
+  times.toSorted((a, b) => a - b)[Math.floor(share * (times.length - 1))]!
 
 function timed(run: () => void): number {
   const start = performance.now()
@@ -111,22 +113,24 @@ for (const { m, k, n } of shapes) {
     }
     const times: Record<string, number[]> = { dense: [], grouped: [] }
     const parts: Record<string, number> = {}
-    for (let round = 0; round < Number(values.rounds); round++) {
-      for (const each of [dense, grouped])
-        for (let s = 0; s < Number(values.steps); s++) times[each.name]!.push(timed(() => each.executable.run()))
+    // one step of each in turn, so that both see the same moments of a shared machine
+    for (let step = 0; step < Number(values.rounds) * Number(values.steps); step++) {
+      for (const each of [dense, grouped]) times[each.name]!.push(timed(() => each.executable.run()))
     }
     for (const each of [dense, grouped])
       for (const { label, milliseconds } of each.executable.profile()) {
         const key = `${each.name}: ${label}`
         parts[key] = Math.round(1000 * milliseconds)
       }
-    const [d, g] = [median(times['dense']!), median(times['grouped']!)]
+    const [d, g] = [quantile(times['dense']!, 0.5), quantile(times['grouped']!, 0.5)]
+    const spread = (kind: string): string =>
+      [0.25, 0.75].map((share) => quantile(times[kind]!, share).toFixed(3)).join(' – ')
     const rate = (ms: number): string => ((6 * m * k * n) / ms / 1e6).toFixed(1)
     console.log(
-      `[${m}, ${k}] x [${k}, ${n}] ${routing}: dense ${d.toFixed(3)} ms (${rate(d)} Gflop/s), ` +
-        `grouped ${g.toFixed(3)} ms (${rate(g)} Gflop/s), ${Math.round((100 * d) / g)} %`,
+      `[${m}, ${k}] x [${k}, ${n}] ${routing}: dense ${d.toFixed(3)} (${spread('dense')}) ms, ${rate(d)} Gflop/s, ` +
+        `grouped ${g.toFixed(3)} (${spread('grouped')}) ms, ${rate(g)} Gflop/s, ${Math.round((100 * d) / g)} %`,
     )
-    if (process.env['PARTS']) for (const [label, us] of Object.entries(parts)) console.log(`    ${label}: ${us} µs`)
+    if (values.parts) for (const [label, us] of Object.entries(parts)) console.log(`    ${label}: ${us} µs`)
   }
 }
 backend.dispose()
