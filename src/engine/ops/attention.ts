@@ -7,6 +7,7 @@ import { createTensor } from './create.ts'
 import { slice } from './movement.ts'
 import { anyKey, checkRate, keptPositions } from './random.ts'
 import { ShapeError, type NdArray, type OpRow, type Sample, type Tensor } from './row.ts'
+import { asOperand, operandRounding } from './precision.ts'
 import { describeType } from '../ir/describe.ts'
 import { checkDTypes } from './shape.ts'
 
@@ -141,8 +142,14 @@ function dot(a: NdArray, aAt: number, b: NdArray, bAt: number, width: number): n
   return sum
 }
 
-/** softmax of the scores over the positions that query (batch, t, head) sees; entry j is position first(t) + j. */
-function attentionWeights(s: AttentionShape, q: NdArray, k: NdArray, batch: number, t: number, head: number): number[] {
+/** The softmax is powers / total. */
+interface Weights {
+  readonly powers: readonly number[]
+  readonly total: number
+}
+
+/** Of the scores over the positions that query (batch, t, head) sees; entry j is position first(t) + j. */
+function attentionWeights(s: AttentionShape, q: NdArray, k: NdArray, batch: number, t: number, head: number): Weights {
   const from = s.row(batch, t, head, s.heads)
   const scores: number[] = []
   for (let u = s.first(t); u <= t; u++) {
@@ -150,8 +157,7 @@ function attentionWeights(s: AttentionShape, q: NdArray, k: NdArray, batch: numb
   }
   const highest = scores.reduce((a, b) => Math.max(a, b))
   const powers = scores.map((score) => Math.exp(score - highest))
-  const total = powers.reduce((a, b) => a + b)
-  return powers.map((power) => power / total)
+  return { powers, total: powers.reduce((a, b) => a + b) }
 }
 
 /** Pairs of query and key that see each other, in one head. */
@@ -198,12 +204,16 @@ export const attentionRow: OpRow = {
     checkInputs('attention', inputs, 3, attributes)
     return { dtype: 'f32', shape: inputs[0]!.shape }
   },
-  evaluate: ([q, k, v, ...key], attributes, output) => {
+  evaluate: ([queries, keys, values, ...key], attributes, output) => {
+    const [q, k, v] = [queries!, keys!, values!].map((operand) => asOperand(operand, attributes))
+    const rounded = operandRounding(attributes)
     const s = new AttentionShape(q!, k!, key, attributes)
     const sum = new Float64Array(s.width)
     s.eachQuery((batch, t, head) => {
       sum.fill(0)
-      attentionWeights(s, q!, k!, batch, t, head).forEach((weight, j) => {
+      const { powers, total } = attentionWeights(s, q!, k!, batch, t, head)
+      powers.forEach((power, j) => {
+        const weight = rounded(power) / total
         const u = s.first(t) + j
         const from = s.row(batch, u, s.group(head), s.groups)
         const dropped = weight * s.dropout(batch, t, head, u)
@@ -212,6 +222,7 @@ export const attentionRow: OpRow = {
       output.data.set(sum, s.row(batch, t, head, s.heads))
     })
   },
+  roundsOperands: true,
   lowering: { kind: 'form', form: 'attention' },
   gradient: ({ inputs: [q, k, v, ...key], gradient, attributes }) => {
     const packed = createTensor(attentionGradientRow, [q!, k!, v!, gradient, ...key], attributes)
@@ -245,6 +256,7 @@ export const attentionGradientRow: OpRow = {
     throw new ShapeError(`attentionGradient: dOutput ${describeType(dOutput!)} is not of q's type ${describeType(q!)}`)
   },
   evaluate: (inputs, attributes, output) => evaluateGradient(inputs, attributes, output),
+  roundsOperands: true,
   lowering: { kind: 'form', form: 'attentionGradient' },
   gradient: { none: 'second derivatives of attention are not needed for training' },
   // five products where the forward pass has two
@@ -263,13 +275,21 @@ export const attentionGradientRow: OpRow = {
  * cap, dS is multiplied by the slope 1 - tanh².
  */
 function evaluateGradient(inputs: readonly NdArray[], attributes: Attributes, output: NdArray): void {
-  const [q, k, v, dOutput, ...key] = inputs as readonly [NdArray, NdArray, NdArray, NdArray, ...NdArray[]]
+  const [q, k, v, dOutput] = inputs.slice(0, 4).map((operand) => asOperand(operand, attributes)) as [
+    NdArray,
+    NdArray,
+    NdArray,
+    NdArray,
+  ]
+  const key = inputs.slice(4)
+  const rounded = operandRounding(attributes)
   const s = new AttentionShape(q, k, key, attributes)
   const packedHeads = s.heads + 2 * s.groups
   const sums = new Float64Array(output.data.length)
   s.eachQuery((batch, t, head) => {
     const group = s.group(head)
-    const weights = attentionWeights(s, q, k, batch, t, head)
+    const { powers, total } = attentionWeights(s, q, k, batch, t, head)
+    const weights = powers.map((power) => power / total)
     const qAt = s.row(batch, t, head, s.heads)
     const rows = weights.map((_, j) => s.row(batch, s.first(t) + j, group, s.groups))
     const factors = rows.map((_, j) => s.dropout(batch, t, head, s.first(t) + j))
@@ -278,13 +298,14 @@ function evaluateGradient(inputs: readonly NdArray[], attributes: Attributes, ou
     const dqAt = s.row(batch, t, head, packedHeads)
     weights.forEach((weight, j) => {
       const slope = s.slope(s.scale * dot(q, qAt, k, rows[j]!, s.width))
-      const dScore = s.scale * slope * weight * (dWeights[j]! - mean)
+      const dScore = rounded(s.scale * slope * weight * (dWeights[j]! - mean))
+      const dropped = rounded(weight * factors[j]!)
       const dkAt = s.row(batch, s.first(t) + j, s.heads + group, packedHeads)
       const dvAt = dkAt + s.groups * s.width
       for (let d = 0; d < s.width; d++) {
         sums[dqAt + d]! += dScore * k.data[rows[j]! + d]!
         sums[dkAt + d]! += dScore * q.data[qAt + d]!
-        sums[dvAt + d]! += weight * factors[j]! * dOutput.data[qAt + d]!
+        sums[dvAt + d]! += dropped * dOutput.data[qAt + d]!
       }
     })
   })

@@ -14,6 +14,11 @@ export function isBf16(attributes: Attributes): boolean {
   return attributes['precision'] === 'bf16'
 }
 
+/** What happens to a number that the op computes and then multiplies. */
+export function operandRounding(attributes: Attributes): (value: number) => number {
+  return isBf16(attributes) ? roundToBf16 : (value) => value
+}
+
 /** The operands as the op multiplies them: rounded where it does. */
 export function asOperand(operand: NdArray, attributes: Attributes): NdArray {
   if (!isBf16(attributes)) return operand

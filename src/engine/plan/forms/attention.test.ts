@@ -10,6 +10,7 @@ import type { Backend } from '../../runtime/backend.ts'
 import { CompiledBackend } from '../../runtime/compiled.ts'
 import { createInterpreterBackend } from '../../runtime/interpreter/interpreter.ts'
 import { createInterpretedMachine } from '../../runtime/kernelInterpreter.ts'
+import { withPrecision } from '../../trace/precision.ts'
 import { trace, type Graph } from '../../trace/trace.ts'
 
 const cases = [
@@ -91,6 +92,35 @@ describe.each(targets)('attention on $lanes lanes', (target) => {
     for (const [name, error] of worst(found, expected)) expect(error, name).toBeLessThanOrEqual(3e-6)
   })
 })
+
+const bf16Targets = [
+  { lanes: 16, vectorRegisters: 32, bf16: 'instruction' },
+  { lanes: 8, vectorRegisters: 16, bf16: 'expanded' },
+] as const
+
+describe.each(bf16Targets)('attention in bf16 on $lanes lanes', (target) => {
+  test.each(cases)('$name', (shape) => {
+    const plain = graphOf(shape)
+    const graph = withPrecision(plain, 'bf16')
+    const expected = run(createInterpreterBackend({ precision: 'f64' }), graph, shape)
+    const unrounded = run(createInterpreterBackend({ precision: 'f64' }), plain, shape)
+    const found = run(new CompiledBackend(createInterpretedMachine({ ...target, threads: 1 })), graph, shape)
+    expect(run(new CompiledBackend(createInterpretedMachine({ ...target, threads: 3 })), graph, shape)).toEqual(found)
+    const difference = new Map(rootMeanSquares(unrounded, expected))
+    for (const [name, error] of rootMeanSquares(found, expected)) {
+      // A power on the edge between two bf16 numbers may fall to either side; all others round the same way.
+      expect(error, name).toBeLessThan(difference.get(name)! / 100)
+    }
+  })
+})
+
+/** By output: the root of the mean squared difference. */
+function rootMeanSquares(found: Results, expected: Results): [string, number][] {
+  return [...expected].map(([name, values]) => {
+    const squares = values.reduce((total, value, i) => total + (value - found.get(name)![i]!) ** 2, 0)
+    return [name, Math.sqrt(squares / values.length)]
+  })
+}
 
 /** By output: the largest difference, relative to the largest value. */
 function worst(found: Results, expected: Results): [string, number][] {

@@ -5,10 +5,12 @@
 import type { Layout } from '../../ir/layout.ts'
 import { contiguous } from '../../ir/layout.ts'
 import type { KernelTarget } from '../../kernel/builder.ts'
+import { isBf16 } from '../../ops/precision.ts'
 import type { PlanNode } from '../node.ts'
 import type { Form } from '../launchSpec.ts'
 import { dropoutArguments, dropoutMask } from './attentionDropout.ts'
-import { AttentionTiles, floatBytes, type AttentionShape, type HeadStrides } from './attentionTiles.ts'
+import { attentionTiles } from './attentionPairs.ts'
+import { floatBytes, type AttentionShape, type HeadStrides } from './attentionTiles.ts'
 import type { FusedKernel } from './fused.ts'
 
 export const attentionForm: Form = {
@@ -48,6 +50,7 @@ export function attentionShape(node: PlanNode, q: Layout, k: Layout, v: Layout, 
     ...(window !== undefined && window < time ? { window } : {}),
     ...(softCap === undefined ? {} : { softCap }),
     ...(dropoutRate === undefined ? {} : { dropoutRate }),
+    ...(isBf16(node.attributes) ? { precision: 'bf16' } : {}),
     q: headStrides(q),
     k: headStrides(k),
     v: headStrides(v),
@@ -62,7 +65,7 @@ export function headStrides(layout: Layout): HeadStrides {
 
 /** Arguments: q, k, v, what the dropout draws from if there is one, result. */
 function attentionKernel(shape: AttentionShape, target: KernelTarget): FusedKernel {
-  const tiles = new AttentionTiles('attention', shape, target)
+  const tiles = attentionTiles('attention', shape, target)
   const { b } = tiles
   const [qs, ks, vs] = [b.pointer(), b.pointer(), b.pointer()]
   const dropout = dropoutMask(b, shape)
@@ -78,6 +81,7 @@ function attentionKernel(shape: AttentionShape, target: KernelTarget): FusedKern
     const v = tiles.head(vs, shape.v, batch, keyHead)
     const out = tiles.head(outs, shape.out, batch, head)
     tiles.transpose(tiles.head(ks, shape.k, batch, keyHead), shape.k, keys)
+    const values = tiles.keyRows('values', v, shape.v)
     tiles.panels((first, rows, seen) => {
       const qRows = b.intAdd(q, b.intMul(first, shape.q.time * floatBytes))
       tiles.scores(rows, seen, qRows, shape.q, keys, scores)
@@ -88,7 +92,8 @@ function attentionKernel(shape: AttentionShape, target: KernelTarget): FusedKern
         b.store(b.div(b.constant(dropout?.factor ?? 1), sum), b.at(inverses, i * floatBytes), 1)
       }
       const outRows = b.intAdd(out, b.intMul(first, shape.out.time * floatBytes))
-      tiles.timesRows(rows, tiles.scoreRows(scores), v, shape.v, seen, (i, byte, sum, lanes) => {
+      const weights = tiles.scoreRows(scores, rows, seen)
+      tiles.timesRows(rows, weights, values, tiles.keySteps(seen), (i, byte, sum, lanes) => {
         const inverse = b.broadcast(b.at(inverses, i * floatBytes))
         b.store(b.mul(sum, inverse), b.at(outRows, i * shape.out.time * floatBytes + byte), lanes)
       })

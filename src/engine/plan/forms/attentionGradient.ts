@@ -14,7 +14,9 @@ import type { Address, Value } from '../../kernel/kernel.ts'
 import type { Form } from '../launchSpec.ts'
 import { attentionShape, headStrides } from './attention.ts'
 import { dropoutArguments, dropoutMask, type DropoutMask, type KeptKeys } from './attentionDropout.ts'
-import { AttentionTiles, floatBytes, type AttentionShape, type HeadStrides } from './attentionTiles.ts'
+import { attentionTiles } from './attentionPairs.ts'
+import { floatBytes } from './attentionTiles.ts'
+import type { AttentionShape, AttentionTiles, HeadStrides, RightRows } from './attentionTiles.ts'
 import type { FusedKernel } from './fused.ts'
 
 export const attentionGradientForm: Form = {
@@ -44,7 +46,7 @@ export const attentionGradientForm: Form = {
 
 /** Arguments: q, k, v, dOut, what the dropout draws from if there is one, and the result [B, T, heads + 2 keyHeads, D] holding dq | dk | dv. */
 function attentionGradientKernel(shape: AttentionShape, packed: HeadStrides, target: KernelTarget): FusedKernel {
-  const tiles = new AttentionTiles('attention gradient', shape, target)
+  const tiles = attentionTiles('attention gradient', shape, target)
   const { b } = tiles
   const [qs, ks, vs, outs] = [b.pointer(), b.pointer(), b.pointer(), b.pointer()]
   const dropout = dropoutMask(b, shape)
@@ -128,6 +130,7 @@ class GradientEmitter {
     const { b, shape } = tiles
     const rowsAt = (base: Value, strides: HeadStrides, first: Value): Value =>
       b.intAdd(base, b.intMul(first, strides.time * floatBytes))
+    const keys = tiles.keyRows('keys', k, shape.k)
     tiles.panels((first, rows, seen) => {
       const qRows = rowsAt(q, shape.q, first)
       const dOutRows = rowsAt(dOut, shape.out, first)
@@ -138,12 +141,16 @@ class GradientEmitter {
         this.#rowGradient(i, position, seen, kept(position))
       }
       const dqRows = rowsAt(dq, this.#packed, first)
-      tiles.timesRows(rows, tiles.scoreRows(this.#ds), k, shape.k, seen, (i, byte, sum, lanes) => {
+      const dScores = tiles.scoreRows(this.#ds, rows, seen)
+      tiles.timesRows(rows, dScores, keys, tiles.keySteps(seen), (i, byte, sum, lanes) => {
         b.store(sum, b.at(dqRows, i * this.#packed.time * floatBytes + byte), lanes)
       })
+      const [ds, p] = [tiles.columnsOf('ds', this.#ds, rows, seen), tiles.columnsOf('p', this.#p, rows, seen)]
+      const queries = tiles.rightRows('queries', qRows, shape.q, rows)
+      const dOuts = tiles.rightRows('dOuts', dOutRows, shape.out, rows)
       this.#keyPanels(first, rows, (key, count) => {
-        this.#addTransposed(this.#ds, key, count, rows, qRows, shape.q, rowsAt(dk, this.#packed, key))
-        this.#addTransposed(this.#p, key, count, rows, dOutRows, shape.out, rowsAt(dv, this.#packed, key))
+        this.#addTransposed(ds, key, count, rows, queries, rowsAt(dk, this.#packed, key))
+        this.#addTransposed(p, key, count, rows, dOuts, rowsAt(dv, this.#packed, key))
       })
     })
   }
@@ -200,15 +207,7 @@ class GradientEmitter {
   }
 
   /** sum[key + j] += Σ_i left[i, key + j] * right[i] */
-  #addTransposed(
-    left: Value,
-    key: Value,
-    count: number,
-    rows: number,
-    right: Value,
-    rightStrides: HeadStrides,
-    sum: Value,
-  ): void {
+  #addTransposed(left: Value, key: Value, count: number, rows: number, right: RightRows, sum: Value): void {
     const tiles = this.#tiles
     const { b } = tiles
     const at = (j: number, byte: number) => b.at(sum, j * this.#packed.time * floatBytes + byte)
@@ -216,8 +215,7 @@ class GradientEmitter {
       count,
       tiles.scoreColumns(left, key),
       right,
-      rightStrides,
-      rows,
+      tiles.rowSteps(rows),
       (j, byte, value, lanes) => b.store(value, at(j, byte), lanes),
       (j, byte, lanes) => b.load(at(j, byte), lanes),
     )

@@ -29,12 +29,17 @@ export interface AttentionShape {
   readonly softCap?: number
   /** Share of the probabilities that is dropped; undefined for none. */
   readonly dropoutRate?: number
+  /** Whether operands are rounded to bf16; undefined where they are not. */
+  readonly precision?: 'bf16'
   readonly q: HeadStrides
   readonly k: HeadStrides
   readonly v: HeadStrides
   /** Of the gradient of the result; the same as the result's in the forward kernel. */
   readonly out: HeadStrides
 }
+
+/** A right operand that is read row by row. */
+export type RightRows = Pick<TileOperand, 'pointer' | 'stepBytes'>
 
 export class AttentionTiles {
   readonly b: KernelBuilder
@@ -57,9 +62,28 @@ export class AttentionTiles {
     this.scoreStride = Math.ceil(shape.time / this.keyPanel) * this.keyPanel + target.lanes
   }
 
+  /** Whether operands are pairs of bf16 numbers: then the members below rearrange what here is read where it lies. */
+  get pairs(): boolean {
+    return false
+  }
+  /** Steps of the product of a query and a key. */
+  get depth(): number {
+    return this.shape.headDim
+  }
+  /** Steps of a product over the keys before `keys`, and up to where the scores must be set for it. */
+  keySteps(keys: Value): Value {
+    return keys
+  }
+  keyEnd(keys: Value): Value {
+    return keys
+  }
+  /** Steps of a product over rows of a panel. */
+  rowSteps(rows: number): number {
+    return rows
+  }
+
   reserveTransposed(): Value {
-    const { time, headDim } = this.shape
-    const bytes = Math.ceil(time / this.keyPanel) * this.keyPanel * headDim * floatBytes
+    const bytes = Math.ceil(this.shape.time / this.keyPanel) * this.keyPanel * this.depth * floatBytes
     return this.b.intAdd(this.b.scratch, this.b.reserveScratch(bytes))
   }
   reserveScores(): Value {
@@ -73,6 +97,23 @@ export class AttentionTiles {
       b.intAdd(pointer, b.intMul(batch, strides.batch * floatBytes)),
       b.intMul(head, strides.head * floatBytes),
     )
+  }
+
+  /** Rows [count, D] of a panel as a left operand. */
+  leftRows(rows: Value, strides: HeadStrides, _count: number): TileOperand {
+    return { pointer: rows, rowBytes: strides.time * floatBytes, stepBytes: floatBytes }
+  }
+  /** The rows [T, D] of a head as a right operand; those under one name are needed at one time only. */
+  keyRows(_name: string, rows: Value, strides: HeadStrides): RightRows {
+    return { pointer: rows, stepBytes: strides.time * floatBytes }
+  }
+  /** Rows [count, D] of a panel as a right operand. */
+  rightRows(_name: string, rows: Value, strides: HeadStrides, _count: number): RightRows {
+    return { pointer: rows, stepBytes: strides.time * floatBytes }
+  }
+  /** Scores as they are for `scoreColumns`, once they are final. */
+  columnsOf(_name: string, scores: Value, _rows: number, _keys: Value): Value {
+    return scores
   }
 
   /** Runs `panel(first, rows, keys)` over panels of query rows; keys = first + rows is how many keys they may see. */
@@ -133,20 +174,20 @@ export class AttentionTiles {
     done: (sum: Value, at: (scores: Value) => Address) => void,
   ): void {
     const { b, keyPanel } = this
-    const { headDim } = this.shape
+    const rows = this.leftRows(left, leftStrides, rowCount)
     const panels = b.op('intDivImmediate', [b.intAdd(keys, keyPanel - 1)], keyPanel)
     b.for(0, panels, 1, (panel) => {
       const to = b.intMul(panel, keyPanel * floatBytes)
       matmulTile(
         b,
-        { rows: rowCount, vectors: this.vectors, lastLanes: b.lanes },
-        { pointer: left, rowBytes: leftStrides.time * floatBytes, stepBytes: floatBytes },
+        { rows: rowCount, vectors: this.vectors, lastLanes: b.lanes, pairs: this.pairs },
+        rows,
         {
-          pointer: b.intAdd(columns, b.intMul(panel, headDim * keyPanel * floatBytes)),
+          pointer: b.intAdd(columns, b.intMul(panel, this.depth * keyPanel * floatBytes)),
           rowBytes: 0,
           stepBytes: keyPanel * floatBytes,
         },
-        headDim,
+        this.depth,
         (i, v, sum) => {
           const offset = (i * this.scoreStride + v * b.lanes) * floatBytes
           done(sum, (scores) => b.at(scores, offset, to, 1))
@@ -162,7 +203,7 @@ export class AttentionTiles {
     const { window } = this.shape
     const first = window === undefined ? undefined : b.op('splat', [b.intAdd(position, -window)])
     const falseInts = b.constantInt(0)
-    b.for(0, keys, b.lanes, (j) => {
+    b.for(0, this.keyEnd(keys), b.lanes, (j) => {
       const index = b.op('addInt', [b.op('splat', [j]), b.op('laneIndex', [])])
       const causal = b.op('lessInt', [index, limit])
       if (!first) return body(j, causal)
@@ -197,8 +238,8 @@ export class AttentionTiles {
     return this.b.intAdd(scores, i * this.scoreStride * floatBytes)
   }
 
-  /** A left operand that reads scores by rows. */
-  scoreRows(scores: Value): TileOperand {
+  /** A left operand that reads `count` rows of final scores by rows. */
+  scoreRows(scores: Value, _count: number, _keys: Value): TileOperand {
     return { pointer: scores, rowBytes: this.scoreStride * floatBytes, stepBytes: floatBytes }
   }
   /** A left operand that reads scores by columns, from key `first` on. */
@@ -215,8 +256,7 @@ export class AttentionTiles {
   timesRows(
     rowCount: number,
     left: TileOperand,
-    right: Value,
-    rightStrides: HeadStrides,
+    right: RightRows,
     steps: Value | number,
     done: (i: number, byte: number, sum: Value, lanes: number) => void,
     initial?: (i: number, byte: number, lanes: number) => Value,
@@ -227,13 +267,18 @@ export class AttentionTiles {
     for (let d = 0; d < headDim; d += width) {
       const columns = Math.min(width, headDim - d)
       const vectors = Math.ceil(columns / b.lanes)
-      const shape: TileShape = { rows: rowCount, vectors, lastLanes: columns - (vectors - 1) * b.lanes }
+      const shape: TileShape = {
+        rows: rowCount,
+        vectors,
+        lastLanes: columns - (vectors - 1) * b.lanes,
+        pairs: this.pairs,
+      }
       const byteOf = (v: number): number => (d + v * b.lanes) * floatBytes
       matmulTile(
         b,
         shape,
         left,
-        { pointer: b.intAdd(right, d * floatBytes), rowBytes: 0, stepBytes: rightStrides.time * floatBytes },
+        { pointer: b.intAdd(right.pointer, d * floatBytes), rowBytes: 0, stepBytes: right.stepBytes },
         steps,
         (i, v, sum) => done(i, byteOf(v), sum, lanesOf(b, shape, v)),
         initial && ((i, v) => initial(i, byteOf(v), lanesOf(b, shape, v))),

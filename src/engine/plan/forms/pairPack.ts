@@ -6,10 +6,8 @@ import type { FusedKernel } from './fused.ts'
 
 const bytes = 4
 
-/** A matrix of `count` rows (or columns) of `k` elements each, and how its panels are laid out. Strides in elements. */
-export interface PairSource {
-  readonly batch: number
-  readonly batchStride: number
+/** `count` rows (or columns) of `k` elements each, and how a panel of them is laid out. Strides in elements. */
+export interface PairLayout {
   readonly count: number
   /** From one of the `count` to the next. */
   readonly stride: number
@@ -17,7 +15,8 @@ export interface PairSource {
   readonly step: number
   /** How many of the `count` a panel has. */
   readonly width: number
-  readonly panels: number
+  /** From the first number of a pair to the second, in steps; half of k, rounded up, unless told. */
+  readonly distance?: number
   /**
    * - `rows`: the pairs of one after those of another; read where `step` is 1
    * - `steps`: for each pair of steps, a word for each of the panel's `width`; read where `stride` is 1
@@ -26,6 +25,13 @@ export interface PairSource {
   readonly layout: 'rows' | 'steps' | 'transposed'
   /** Bytes from row to row, or from step to step, of a panel. */
   readonly toStride: number
+}
+
+/** A matrix, or several, cut into panels. */
+export interface PairSource extends PairLayout {
+  readonly batch: number
+  readonly batchStride: number
+  readonly panels: number
   readonly panelBytes: number
 }
 
@@ -49,23 +55,28 @@ export function packPairsKernel(source: PairSource, target: KernelTarget): Fused
   return { kernel: b.finish(), units: batch * panels }
 }
 
-class PairPacker {
+/** Packs one panel. */
+export class PairPacker {
   readonly #b: KernelBuilder
-  readonly #source: PairSource
+  readonly #source: PairLayout
   /** Pairs, and how many of them have both numbers. */
   readonly #pairs: number
   readonly #whole: number
-  readonly #vector: Value | undefined
+  readonly #distance: number
+  /** Of the vector that is transposed, from the start of the scratch memory. */
+  readonly #vectorOffset: number
 
-  constructor(b: KernelBuilder, source: PairSource) {
+  constructor(b: KernelBuilder, source: PairLayout) {
     this.#b = b
     this.#source = source
-    this.#pairs = Math.ceil(source.k / 2)
+    this.#distance = source.distance ?? Math.ceil(source.k / 2)
+    this.#pairs = Math.min(source.k, this.#distance)
     this.#whole = source.k - this.#pairs
-    if (source.layout === 'transposed') this.#vector = b.intAdd(b.scratch, b.reserveScratch(b.lanes * bytes))
+    this.#vectorOffset = source.layout === 'transposed' ? b.reserveScratch(b.lanes * bytes) : 0
   }
 
-  panel(from: Value, to: Value, count: number): void {
+  /** The first `count` of the layout's, all of them unless told. */
+  panel(from: Value, to: Value, count = this.#source.count): void {
     const { layout } = this.#source
     if (layout === 'rows') this.#rows(from, to, count)
     else if (layout === 'steps') this.#steps(from, to, count)
@@ -86,7 +97,7 @@ class PairPacker {
       const rowTo = b.intAdd(to, b.intMul(row, this.#source.toStride))
       this.#along((at, offset, lanes, whole) => {
         const start = b.intAdd(rowFrom, b.intMul(at, bytes))
-        const pair = this.#pair(start, b.intAdd(start, this.#pairs * bytes), offset * bytes, lanes, whole)
+        const pair = this.#pair(start, b.intAdd(start, this.#distance * bytes), offset * bytes, lanes, whole)
         b.store(pair, b.at(rowTo, offset * bytes, at), lanes)
       })
     })
@@ -97,7 +108,7 @@ class PairPacker {
     const { step, toStride, width } = this.#source
     const pairOfSteps = (p: Value, hasSecond: boolean): void => {
       const first = b.intAdd(from, b.intMul(p, step * bytes))
-      const second = b.intAdd(first, this.#pairs * step * bytes)
+      const second = b.intAdd(first, this.#distance * step * bytes)
       const row = b.intAdd(to, b.intMul(p, toStride))
       for (let at = 0; at < count; at += b.lanes) {
         const lanes = Math.min(b.lanes, count - at)
@@ -106,20 +117,20 @@ class PairPacker {
       }
     }
     b.for(0, this.#whole, 1, (p) => pairOfSteps(p, true))
-    if (this.#whole < this.#pairs) pairOfSteps(b.int(this.#whole), false)
+    b.for(this.#whole, this.#pairs, 1, (p) => pairOfSteps(p, false))
   }
 
   /** A stretch of all columns before the next one: they may lie so far apart that they drive one another out of the cache. */
   #transposed(from: Value, to: Value, count: number): void {
     const b = this.#b
     const { stride, toStride } = this.#source
-    const vector = this.#vector!
+    const vector = b.intAdd(b.scratch, this.#vectorOffset)
     this.#along((at, offset, lanes, whole) => {
       const start = b.intAdd(from, b.intMul(b.intAdd(at, offset), bytes))
       const rows = b.intAdd(to, b.intMul(b.intAdd(at, offset), toStride))
       b.for(0, count, 1, (column) => {
         const first = b.intAdd(start, b.intMul(column, stride * bytes))
-        b.store(this.#pair(first, b.intAdd(first, this.#pairs * bytes), 0, lanes, whole), b.at(vector))
+        b.store(this.#pair(first, b.intAdd(first, this.#distance * bytes), 0, lanes, whole), b.at(vector))
         const lane = b.intAdd(rows, b.intMul(column, bytes))
         for (let p = 0; p < lanes; p++) {
           b.store(b.load(b.at(vector, p * bytes), 1, 'i32'), b.at(lane, p * toStride), 1)
