@@ -19,13 +19,20 @@ import {
   readRecord,
   type CheckpointSlot,
 } from './runFolder.ts'
-import { readSafetensors, writeSafetensors, type Tensor } from './safetensors.ts'
+import {
+  openSafetensors,
+  readSafetensors,
+  writeSafetensors,
+  type SafetensorsFile,
+  type Tensor,
+  type TensorToWrite,
+} from './safetensors.ts'
 import { replaceSlot } from './slot.ts'
 import { writeJson, writeWholeFile } from './wholeFile.ts'
 
 export interface CheckpointContents {
   /** By parameter name. The arrays may be the live ones, also in shared memory: they are written without a copy. */
-  readonly weights: ReadonlyMap<string, Tensor>
+  readonly weights: ReadonlyMap<string, TensorToWrite>
   /** By the name of the state, such as `wte.weight.exp_avg`. */
   readonly optimizer: ReadonlyMap<string, Tensor>
   readonly metadata: CheckpointRecord
@@ -36,6 +43,14 @@ export interface CheckpointContents {
 export interface LoadedCheckpoint extends CheckpointContents {
   /** Where it was found. */
   readonly folder: string
+  readonly weights: ReadonlyMap<string, Tensor>
+}
+
+/** A checkpoint whose weights are read one by one. */
+export interface OpenedCheckpoint {
+  readonly folder: string
+  readonly metadata: CheckpointRecord
+  readonly weights: SafetensorsFile
 }
 
 /**
@@ -108,13 +123,27 @@ export function readObserved(folder: string, step: number): ObservedRecord | nul
   const path = join(folder, CHECKPOINT_FILES.observed)
   if (!existsSync(path)) return null
   const observed = readRecord(path, observedRecord)
-  if (observed.step !== step) throw fromOtherStep(path, String(observed.step), step)
+  checkStep(path, String(observed.step), step)
   return observed
 }
 
 /** One line: it may hold a number for each token. */
 function compactJson(value: unknown): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify(value)}\n`)
+}
+
+/** The same without reading a tensor yet; the caller closes `weights`. Throws CheckpointError. */
+export function openCheckpoint(path: string, which?: CheckpointSlot): OpenedCheckpoint {
+  const folder = findCheckpoint(path, which)
+  const metadata = readCheckpointMetadata(folder)
+  const weights = openSafetensors(join(folder, CHECKPOINT_FILES.weights))
+  try {
+    checkStep(weights.path, weights.metadata.get('step'), metadata.step)
+  } catch (error) {
+    weights.close()
+    throw error
+  }
+  return { folder, metadata, weights }
 }
 
 const versionSchema = z.object({ version: z.number() })
@@ -136,13 +165,14 @@ export function readCheckpointMetadata(path: string, which?: CheckpointSlot): Ch
 function readPart(folder: string, name: string, step: number): Map<string, Tensor> {
   const path = join(folder, name)
   const { tensors, metadata } = readSafetensors(path)
-  const own = metadata.get('step')
-  if (own !== String(step)) throw fromOtherStep(path, own, step)
+  checkStep(path, metadata.get('step'), step)
   return tensors
 }
 
-function fromOtherStep(path: string, own: string | undefined, step: number): CheckpointError {
-  return new CheckpointError(
+/** Throws CheckpointError where a file of a checkpoint says that it is from another step, or from none. */
+function checkStep(path: string, own: string | undefined, step: number): void {
+  if (own === String(step)) return
+  throw new CheckpointError(
     path,
     `${path} is from ${own === undefined ? 'another program' : `step ${own}`}, its ${CHECKPOINT_FILES.metadata} from step ${step}.`,
     'The files of a checkpoint belong together: take all of them from one folder.',

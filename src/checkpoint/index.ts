@@ -3,12 +3,14 @@ export {
   expectTensors,
   keepLastAsBest,
   loadCheckpoint,
+  openCheckpoint,
   readCheckpointMetadata,
   saveCheckpoint,
   type CheckpointContents,
   type LoadedCheckpoint,
+  type OpenedCheckpoint,
 } from './checkpoint.ts'
-export { CheckpointError } from './checkpointError.ts'
+export { CheckpointError, writing } from './checkpointError.ts'
 export { openMetrics, readMetrics, type MetricsFile, type MetricsOptions } from './metrics.ts'
 export {
   CHECKPOINT_FILES,
@@ -18,15 +20,21 @@ export {
   readLedger,
   readRunConfig,
   RUN_FILES,
+  runFolderOf,
   writeLedger,
   writeRunConfig,
   type CheckpointSlot,
 } from './runFolder.ts'
+export { DTYPE_BYTES, FLOAT_DTYPES, isFloatDtype, narrowTo, type FloatDtype } from './dtype.ts'
+export { nodeDisk, type Disk } from './disk.ts'
+export { replaceSlot } from './slot.ts'
+export { writeJson, writeWholeFile } from './wholeFile.ts'
 export {
   openSafetensors,
   readSafetensors,
   writeSafetensors,
   type SafetensorsFile,
   type Tensor,
+  type TensorToMake,
   type TensorToWrite,
 } from './safetensors.ts'

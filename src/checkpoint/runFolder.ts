@@ -2,11 +2,12 @@
  * The folder of a run:
  *
  *     config.json  ledger.json  metrics.jsonl
+ *     source/      what belongs to the weights that the run began with: their config.json, their tokenizer
  *     checkpoints/last/  checkpoints/best/      each with model.safetensors, optimizer.safetensors, checkpoint.json,
  *                                               and observed.json in runs that look at their forces
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { z } from 'zod'
 import {
   explainMismatch,
@@ -20,7 +21,12 @@ import { nodeDisk, type Disk } from './disk.ts'
 import { findSlot } from './slot.ts'
 import { removeQuietly, writeJson } from './wholeFile.ts'
 
-export const RUN_FILES = { config: 'config.json', ledger: 'ledger.json', metrics: 'metrics.jsonl' } as const
+export const RUN_FILES = {
+  config: 'config.json',
+  ledger: 'ledger.json',
+  metrics: 'metrics.jsonl',
+  source: 'source',
+} as const
 export const CHECKPOINT_FILES = {
   weights: 'model.safetensors',
   optimizer: 'optimizer.safetensors',
@@ -107,6 +113,12 @@ export function findCheckpoint(path: string, which?: CheckpointSlot): string {
 
 function isSlot(name: string): name is CheckpointSlot {
   return name === 'last' || name === 'best'
+}
+
+/** `runs/a/checkpoints/last` -> `runs/a`; anything else is a run's folder itself. */
+export function runFolderOf(path: string): string {
+  const parent = dirname(path)
+  return basename(parent) === 'checkpoints' ? dirname(parent) : path.replace(/(?<=.)\/+$/, '')
 }
 
 /** Reads a JSON file of a known form. Throws CheckpointError that names the first thing that is wrong. */

@@ -87,7 +87,7 @@ async function explainSubject(subject: string, flags: ExplainFlags, err: Channel
   const saved = await readSavedRun(subject)
   const { config } = recipeFromFlags(saved.recipe, flags, saved.config)
   const { corpus } = readCheckpointMetadata(subject)
-  return explainConfig(config, { vocab: saved.tokenizer.vocab, corpusTokens: corpus.trainTokens })
+  return explainConfig(config, { vocab: saved.tokenizer.vocab, corpusTokens: corpus?.trainTokens })
 }
 
 function explainConfig(config: RecipeConfig, { vocab, corpusTokens }: Text): Explanation {

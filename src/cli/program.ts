@@ -3,6 +3,8 @@ import { Command } from 'commander'
 import { EXIT, reportFailure } from './errors.ts'
 import { addConvert } from './convert.ts'
 import { addExplain } from './explain.ts'
+import { addExport } from './export.ts'
+import { addImport } from './import.ts'
 import { addInfo } from './info.ts'
 import { addLedger } from './ledger.ts'
 import { addSample } from './sample.ts'
@@ -49,6 +51,8 @@ export function buildProgram(terminal: Terminal): Command {
   addLedger(program, terminal)
   addExplain(program, terminal)
   addConvert(program, terminal)
+  addImport(program, terminal)
+  addExport(program, terminal)
   addInfo(program, terminal)
   return program
 }

@@ -1,6 +1,5 @@
 /** What commands need to know of a run that was saved. */
-import { basename, dirname } from 'node:path'
-import { readCheckpointMetadata, type CheckpointSlot } from '../checkpoint/index.ts'
+import { readCheckpointMetadata, runFolderOf, type CheckpointSlot } from '../checkpoint/index.ts'
 import { tokenizerFromDescription, type Tokenizer } from '../data/index.ts'
 import { checkConfig, type RecipeConfig } from '../recipes/index.ts'
 
@@ -25,10 +24,4 @@ export async function readSavedRun(path: string, which?: CheckpointSlot): Promis
     tokenizer: await tokenizerFromDescription(tokenizer),
     step,
   }
-}
-
-/** `runs/a/checkpoints/last` -> `runs/a`; anything else is a run's folder itself. */
-export function runFolderOf(path: string): string {
-  const parent = dirname(path)
-  return basename(parent) === 'checkpoints' ? dirname(parent) : path.replace(/(?<=.)\/+$/, '')
 }

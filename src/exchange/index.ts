@@ -2,3 +2,6 @@
 export { ExchangeError } from './exchangeError.ts'
 export { isHuggingFaceFolder, openHuggingFace } from './huggingface/open.ts'
 export type { ModelSettings, Pretrained } from './pretrained.ts'
+export { writeHuggingFace, type HuggingFaceOptions, type WrittenModel } from './huggingface/write.ts'
+export { copySource, nameOf, writeImportedRun, type ImportOptions } from './importRun.ts'
+export { openPretrained } from './open.ts'

@@ -1,4 +1,5 @@
 /** All recipes, in the order in which help lists them; each family in a file of its own. */
+import { finetune } from './finetune.ts'
 import { gpt2Nano, gpt2Small, gpt3Nano, quickstart, shakespeareCharCpu } from './gpt2.ts'
 import { grok1Nano } from './grok1.ts'
 import { llamaNano, mistralNano, qwen3Nano } from './llama.ts'
@@ -13,6 +14,7 @@ export const recipes: readonly Recipe[] = [
   shakespeareCharCpu,
   gpt2Nano,
   gpt2Small,
+  finetune,
   gpt3Nano,
   llamaNano,
   palmNano,

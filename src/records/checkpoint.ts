@@ -24,9 +24,13 @@ export const checkpointRecord = z.object({
   learningRate: z.number().min(0),
   /** Steps done when the optimizer's state was zero: 0, or the step at which it was started anew. */
   optimizerStart: z.int().min(0).default(0),
-  /** Where it was computed: another backend rounds differently, so a resumed run differs in the last bits. */
-  backend: z.string().min(1),
-  corpus: corpusRecord,
+  /**
+   * Where it was computed: another backend rounds differently, so a resumed run differs in the last bits. Null where the
+   * weights were imported and nothing was computed.
+   */
+  backend: z.string().min(1).nullable(),
+  /** Null where the weights were imported: nobody says what they were trained on. */
+  corpus: corpusRecord.nullable(),
   tokenizer: tokenizerRecord,
   recipe: recipeRecord,
   ledger: ledgerRecord,

@@ -20,6 +20,6 @@ export {
 } from './metrics.ts'
 export { explainMismatch } from './mismatch.ts'
 export { recipeRecord, type RecipeRecord } from './recipe.ts'
-export { RUN_CONFIG_VERSION, runConfigRecord, type RunConfigRecord } from './runConfig.ts'
+export { RUN_CONFIG_VERSION, runConfigRecord, type PretrainedRecord, type RunConfigRecord } from './runConfig.ts'
 export { summaryRecord, type SummaryRecord } from './summary.ts'
 export { tokenizerRecord, type TokenizerRecord } from './tokenizer.ts'

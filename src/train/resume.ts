@@ -34,7 +34,7 @@ export function resumeChanges(saved: CheckpointRecord, config: RecipeConfig, cor
       'Resume with the data that the run started with, or start a new run.',
     )
   }
-  const data = { from: saved.corpus.hash, to: corpus.hash }
+  const data = { from: saved.corpus?.hash, to: corpus.hash }
   return data.from === data.to ? changes : [...changes, { path: 'data (hash of its tokens)', ...data }]
 }
 
@@ -49,7 +49,8 @@ export function resumeNotices(
   const anew =
     "The optimizer starts anew: the checkpoint's state of it is left unread, and its averages and bias corrections " +
     `count from step ${saved.step}.`
-  return [...(saved.backend === computedBy(backend) ? [] : [elsewhere]), ...(freshOptimizer === true ? [anew] : [])]
+  const same = saved.backend === null || saved.backend === computedBy(backend)
+  return [...(same ? [] : [elsewhere]), ...(freshOptimizer === true ? [anew] : [])]
 }
 
 /** Thread counts do not change a bit, so they are no part of where something was computed. */

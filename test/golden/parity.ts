@@ -76,7 +76,7 @@ export function measureParity(folder: string, createBackend: () => Backend): Par
 
 /** Whether the architecture of a golden folder is there. */
 export function isSupported(name: string): boolean {
-  return models.has(name === 'gpt_neox' ? 'pythia' : name)
+  return models.has(name.replace('_', '-'))
 }
 
 function openGolden(folder: string, { model, parameters }: Pretrained) {

@@ -3,11 +3,21 @@ import { z } from 'zod'
 import { ExchangeError } from '../exchangeError.ts'
 import type { ConfigReader } from './configReader.ts'
 import { gpt2Class } from './gpt2.ts'
+import { gptNeoxClass } from './gptNeox.ts'
 import { llamaClass } from './llama.ts'
+import { mistralClass, olmo2Class, qwen3Class } from './llamaRelatives.ts'
 import { mixtralClass } from './mixtral.ts'
 import type { ModelClass } from './modelClass.ts'
 
-export const modelClasses: readonly ModelClass[] = [gpt2Class, llamaClass, mixtralClass]
+export const modelClasses: readonly ModelClass[] = [
+  gpt2Class,
+  llamaClass,
+  mistralClass,
+  mixtralClass,
+  olmo2Class,
+  qwen3Class,
+  gptNeoxClass,
+]
 
 const names = z.array(z.string())
 

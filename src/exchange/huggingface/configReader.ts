@@ -11,7 +11,10 @@ export const weight = z.number().min(0)
 export interface ConfigReader {
   /** The file, for messages. */
   readonly path: string
-  /** The value of a key. Without a default the key must be there; null counts as absent. Throws ExchangeError. */
+  /**
+   * The value of a key. Without a default the key must be there; null counts as absent unless the schema takes it.
+   * Throws ExchangeError.
+   */
   read<S extends z.ZodType>(key: string, schema: S, fallback?: z.infer<S>): z.infer<S>
   /** Throws ExchangeError unless the value, or the default, is one of those that the model here has. */
   expect(key: string, fallback: unknown, ...supported: readonly unknown[]): void
@@ -35,7 +38,9 @@ export function configReader(path: string, json: unknown, within = ''): ConfigRe
     path,
     has: (key) => get(key) !== undefined,
     read(key, schema, fallback) {
-      const value = get(key) ?? fallback
+      const given = values.get(key)
+      const isAbsent = given === undefined || (given === null && !schema.safeParse(null).success)
+      const value = isAbsent ? fallback : given
       const parsed = schema.safeParse(value)
       if (parsed.success) return parsed.data
       const what = value === undefined ? 'is missing' : `is ${JSON.stringify(value)}`

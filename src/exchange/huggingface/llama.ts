@@ -5,8 +5,16 @@ import { flag, positive, wholeNumber, type ConfigReader } from './configReader.t
 import type { ModelClass } from './modelClass.ts'
 import { readRopeTheta, writeRopeTheta } from './rope.ts'
 
-/** The values that all decoders of this family have under the same keys; `eps` is the class's default. */
-export function readDecoder(config: ConfigReader, eps: number, theta?: number) {
+/** What a class takes for keys that a configuration lacks. */
+export interface DecoderDefaults {
+  readonly eps: number
+  readonly theta?: number
+  /** As many as heads unless told. */
+  readonly kvHeads?: number
+}
+
+/** The values that all decoders of this family have under the same keys. */
+export function readDecoder(config: ConfigReader, { eps, theta, kvHeads }: DecoderDefaults) {
   const heads = config.read('num_attention_heads', wholeNumber)
   config.expect('hidden_act', 'silu', 'silu')
   config.expect('attention_bias', false, false)
@@ -19,7 +27,7 @@ export function readDecoder(config: ConfigReader, eps: number, theta?: number) {
     vocab: config.read('vocab_size', wholeNumber),
     dropout: 0,
     stochasticDepth: 0,
-    kvHeads: config.read('num_key_value_heads', wholeNumber, heads),
+    kvHeads: config.read('num_key_value_heads', wholeNumber, kvHeads ?? heads),
     feedForward: config.read('intermediate_size', wholeNumber),
     normEps: config.read('rms_norm_eps', positive, eps),
     ropeTheta: readRopeTheta(config, theta),
@@ -70,7 +78,7 @@ export const llamaClass: ModelClass = {
   readConfig(config) {
     expectPlainHeads(config)
     config.expect('mlp_bias', false, false)
-    return { architecture: llama.name, ...readDecoder(config, 1e-6) }
+    return { architecture: llama.name, ...readDecoder(config, { eps: 1e-6 }) }
   },
   writeConfig: (model) => ({
     ...writeDecoder(model),

@@ -21,7 +21,7 @@ export const mixtralClass: ModelClass = {
     const balances = config.read('output_router_logits', flag, false)
     return {
       architecture: mixtral.name,
-      ...readDecoder(config, 1e-5, 1e6),
+      ...readDecoder(config, { eps: 1e-5, theta: 1e6, kvHeads: 8 }),
       experts: config.read('num_local_experts', wholeNumber, 8),
       expertsPerToken: config.read('num_experts_per_tok', wholeNumber, 2),
       balanceLoss: balances ? config.read('router_aux_loss_coef', weight, 0.001) : 0,
@@ -30,11 +30,10 @@ export const mixtralClass: ModelClass = {
   },
   writeConfig: (model) => ({
     ...writeDecoder(model),
-    head_dim: model.width / model.heads,
     num_local_experts: model.experts,
     num_experts_per_tok: model.expertsPerToken,
     output_router_logits: (model.balanceLoss ?? 0) > 0,
-    router_aux_loss_coef: model.balanceLoss ?? 0,
+    ...((model.balanceLoss ?? 0) > 0 ? { router_aux_loss_coef: model.balanceLoss } : {}),
     router_jitter_noise: 0,
     sliding_window: (model.window ?? 0) === 0 ? null : model.window,
   }),
@@ -42,9 +41,8 @@ export const mixtralClass: ModelClass = {
   split,
 }
 
-/** The router's matrix, which nn.Linear holds [out, in], and the experts' one by one. */
-function split({ name, shape, role }: ParameterSpec): readonly Piece[] | undefined {
-  if (role === 'router') return [{ name: `model.${name}`, shape: shape.toReversed(), begin: 0, transposed: true }]
+/** The experts' matrices one by one. */
+function split({ name, shape }: ParameterSpec): readonly Piece[] | undefined {
   const [, module, part] = EXPERT_TENSOR.exec(name) ?? []
   if (module === undefined || part === undefined) return undefined
   const [count, from, to] = shape as readonly [number, number, number]

@@ -46,7 +46,7 @@ export interface ModelClass {
 /** Where the file has a parameter. */
 export function piecesOf(modelClass: ModelClass, parameter: ParameterSpec): readonly Piece[] {
   const { name, shape, role } = parameter
-  const transposed = modelClass.transposed && role === 'matrix'
+  const transposed = modelClass.transposed && (role === 'matrix' || role === 'router')
   return (
     modelClass.split?.(parameter) ?? [
       { name: nameInFile(modelClass, name), shape: transposed ? shape.toReversed() : shape, begin: 0, transposed },

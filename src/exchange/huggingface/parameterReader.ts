@@ -1,6 +1,7 @@
 /** Where the parameters of an architecture are among the tensors of a class of transformers. */
-import { expectTensors } from '../../checkpoint/index.ts'
+import { expectTensors, FLOAT_DTYPES, isFloatDtype } from '../../checkpoint/index.ts'
 import { parameterCount, type ParameterSpec } from '../../nn/parameter.ts'
+import { ExchangeError } from '../exchangeError.ts'
 import { transposeInto } from '../transpose.ts'
 import { nameInFile, piecesOf, type ModelClass, type Piece } from './modelClass.ts'
 import type { StoredTensors } from './shards.ts'
@@ -42,6 +43,14 @@ export function parameterReader(
     hint: 'The files are not those of the model that config.json describes: get both from one place.',
   }
   expectTensors(new Map(found), expected, about)
+  for (const [name, { dtype, path }] of found) {
+    if (isFloatDtype(dtype)) continue
+    throw new ExchangeError(
+      path,
+      `The tensor ${name} of ${path} is stored as ${dtype}.`,
+      `The types that are read are ${FLOAT_DTYPES.join(', ')}; load the model with transformers and save it as one of them.`,
+    )
+  }
   return (parameter, out) => readParameter(stored, places.get(parameter.name) ?? [], out)
 }
 
