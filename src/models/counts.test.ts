@@ -1,6 +1,7 @@
 /** Parameters of every published size, to the digit; nothing is allocated for them. */
 import { describe, expect, test } from 'vitest'
-import { activeParameters, totalParameters } from '../nn/parameter.ts'
+import { activeParameters, totalParameters, type ParameterSpec } from '../nn/parameter.ts'
+import { buildLedger } from '../optim/index.ts'
 import { findModel, type ArchitectureName, type ModelConfig } from './index.ts'
 
 interface Size {
@@ -125,6 +126,30 @@ const routed: Readonly<Partial<Record<ArchitectureName, [Partial<ModelConfig>, .
     ],
   }
 
+type Counter = (size: Size & { readonly headDim?: number | null | undefined }) => number
+const blocksOfBiasedNorms: Counter = ({ layers: l, width: d }) => 13 * l * d + 2 * d
+const twoGains: Counter = ({ layers: l, width: d }) => (2 * l + 1) * d
+
+/** Parameters with one dimension, which the note and nearly all trainers leave out: by the formulas of the blocks. */
+const vectors: Readonly<Record<ArchitectureName, Counter>> = {
+  gpt2: blocksOfBiasedNorms,
+  gpt3: blocksOfBiasedNorms,
+  'gpt-neox': blocksOfBiasedNorms,
+  llama: twoGains,
+  mistral: twoGains,
+  mixtral: twoGains,
+  palm: ({ layers: l, width: d }) => (l + 1) * d,
+  'grok-1': ({ layers: l, width: d }) => (4 * l + 1) * d,
+  olmo2: ({ layers: l, width: d, heads, kvHeads = heads }) => (2 * l + 1) * d + l * (d + (d / heads) * kvHeads),
+  qwen3: ({ layers: l, width: d, headDim }) => (2 * l + 1) * d + 2 * l * headDim!,
+}
+
+/** By the note's policy. */
+function undecayed(parameters: readonly ParameterSpec[]): number {
+  const run = { weightDecay: 0.1, learningRates: [1e-3], steps: 1 }
+  return buildLedger(parameters, 'note', run).totals.undecayed.parameters
+}
+
 describe.each(Object.entries(routed))('%s', (name, [shared, ...sizes]) => {
   test.each(sizes)('%s', (_, size, total, active) => {
     const base = { dropout: 0, stochasticDepth: 0, vocab: 0, context: 0, normEps: 1e-5, ropeTheta: 1e4 }
@@ -132,12 +157,15 @@ describe.each(Object.entries(routed))('%s', (name, [shared, ...sizes]) => {
     const parameters = findModel(name).declareParameters({ ...base, ...experts, ...shared, ...size })
     expect(totalParameters(parameters)).toBe(total)
     expect(activeParameters(parameters)).toBe(active)
+    expect(undecayed(parameters)).toBe(vectors[name as ArchitectureName](size))
   })
 })
 
 describe.each(Object.entries(published))('%s', (name, [shared, ...sizes]) => {
   test.each(sizes)('%s', (_, size, count) => {
     const base = { dropout: 0, stochasticDepth: 0, vocab: 0, context: 0, kvHeads: size.heads }
-    expect(totalParameters(findModel(name).declareParameters({ ...base, ...shared, ...size }))).toBe(count)
+    const parameters = findModel(name).declareParameters({ ...base, ...shared, ...size })
+    expect(totalParameters(parameters)).toBe(count)
+    expect(undecayed(parameters)).toBe(vectors[name as ArchitectureName]({ headDim: shared.headDim, ...size }))
   })
 })
