@@ -53,6 +53,7 @@ export type Lowering =
 
 export type FormName =
   | 'matmul'
+  | 'matmulAdd'
   | 'gather'
   | 'scatterAdd'
   | 'concat'

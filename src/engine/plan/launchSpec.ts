@@ -47,6 +47,11 @@ export interface FormContext {
   write(offsetBytes?: number): BufferUse
   /** Temporary memory for the launches of this node. */
   temporary(bytes: number): Storage
+  /**
+   * Operand k in another arrangement, which `launch` writes: made once for all forms nearby that ask for the same by the
+   * same key.
+   */
+  rearranged(k: number, key: string, bytes: number, launch: (to: BufferUse) => LaunchSpec): Storage
   launch(spec: Omit<LaunchSpec, 'label'> & { readonly label?: string }): void
   /** Copies operand k into the node's storage, its element (0, 0 …) going to `offset` elements. */
   copy(k: number, offset: number): void

@@ -15,6 +15,8 @@ import type { StoragePlan } from './storage.ts'
 import type { ColumnStep, FormStep, FusedStep, Step } from './steps.ts'
 
 const floatBytes = 4
+/** Launches after which a rearranged operand that nobody asked for again is forgotten. */
+const remembered = 16
 
 export function lowerSteps(steps: readonly Step[], storage: StoragePlan, target: KernelTarget): LaunchSpec[] {
   const lowering = new Lowering(storage, target)
@@ -27,6 +29,7 @@ class Lowering {
   readonly launches: LaunchSpec[] = []
   readonly #storage: StoragePlan
   readonly #target: KernelTarget
+  readonly #arrangements = new Map<string, { readonly storage: Storage; lastUse: number }>()
 
   constructor(storage: StoragePlan, target: KernelTarget) {
     this.#storage = storage
@@ -60,6 +63,7 @@ class Lowering {
     operands: readonly Resolved[],
     writes: readonly BufferUse[],
     nodes: readonly PlanNode[],
+    flops = flopsOf(nodes),
   ): void {
     const reads = operands.map((operand) => this.#read(operand))
     const inPlace = reads.some((read) => writes.some((write) => write.storage === read.storage))
@@ -69,7 +73,7 @@ class Lowering {
       build: () => fusedKernel(expression, target, inPlace),
       buffers: [...reads, ...writes],
       label: labelOf(nodes),
-      flops: flopsOf(nodes),
+      flops,
       bytes: trafficOf(expression.loads, expression.space) + writes.reduce((sum, use) => sum + use.storage.bytes, 0),
     })
   }
@@ -117,6 +121,13 @@ class Lowering {
       read: (k) => this.#read(operands[k]!),
       write: (offset = 0) => ({ ...this.#write(node), offset }),
       temporary: (bytes) => ({ bytes }),
+      rearranged: (k, key, bytes, launch) => {
+        const { base, layout } = operands[k]!
+        return this.#rearranged(`${base.id} ${JSON.stringify(layout)} ${key}`, bytes, (to) => {
+          const spec = launch(to)
+          return { ...spec, label: `${scopeOf(node)}${spec.label}` }
+        })
+      },
       launch: (spec) => this.launches.push({ ...spec, label: `${scopeOf(node)}${spec.label ?? node.op.name}` }),
       copy: (k, offset) => {
         const write: BufferUse = { ...this.#write(node), offset: offset * floatBytes }
@@ -126,11 +137,24 @@ class Lowering {
     formOf(lowering.form).lower(context)
   }
 
+  /** Values never change, so what was rearranged for one node serves another; but not for long, as it takes memory. */
+  #rearranged(key: string, bytes: number, launch: (to: BufferUse) => LaunchSpec): Storage {
+    const now = this.launches.length
+    let known = this.#arrangements.get(key)
+    if (!known || now - known.lastUse > remembered) {
+      known = { storage: { bytes }, lastUse: now }
+      this.#arrangements.set(key, known)
+      this.launches.push(launch({ storage: known.storage, offset: 0, access: 'write' }))
+    }
+    known.lastUse = now
+    return known.storage
+  }
+
   #copy(node: PlanNode, from: Resolved, to: BufferUse, strides: readonly number[]): void {
     const builder = new ExpressionBuilder(from.layout.shape, [])
     const operand = builder.resolvedOperand(from)
     const copied = builder.copy(operand, node.dtype)
-    this.#launchFused(builder.finish([{ node: copied, strides }]), builder.operands, [to], [node])
+    this.#launchFused(builder.finish([{ node: copied, strides }]), builder.operands, [to], [node], 0)
   }
 
   #read({ base, layout }: Resolved): BufferUse {

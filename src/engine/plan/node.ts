@@ -68,7 +68,7 @@ export function rewrite(
   return list.finish(graph.name, graph.outputs, graph.updates)
 }
 
-class NodeList {
+export class NodeList {
   readonly #nodes: PlanNode[] = []
   readonly #made = new Set<Tensor>()
   readonly #map = new Map<Tensor, PlanNode>()

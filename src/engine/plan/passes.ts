@@ -8,6 +8,7 @@ import { usesBf16 } from '../trace/precision.ts'
 import { graphBuffers, type Graph } from '../trace/trace.ts'
 import { allocateArena } from './allocate.ts'
 import { findBarriers, touchOf } from './barriers.ts'
+import { chunkRows } from './chunkRows.ts'
 import { fuse } from './fuse.ts'
 import { insertCopies } from './insertCopies.ts'
 import type { BufferUse, LaunchSpec } from './launchSpec.ts'
@@ -28,7 +29,7 @@ import { assignStorage, ownResults } from './storage.ts'
 
 export interface GraphPass {
   readonly name: string
-  readonly run: (graph: PlanGraph) => PlanGraph
+  readonly run: (graph: PlanGraph, options: PlanOptions) => PlanGraph
 }
 
 export const graphPasses: readonly GraphPass[] = [
@@ -38,6 +39,7 @@ export const graphPasses: readonly GraphPass[] = [
   { name: 'transpose products', run: transposeProducts },
   { name: 'reduce the last axis', run: reduceLast },
   { name: 'skip broadcasts', run: skipBroadcasts },
+  { name: 'chunks of rows', run: (graph, { largestMatrix }) => chunkRows(graph, largestMatrix) },
   { name: 'share common subexpressions again', run: shareCommon },
   { name: 'copies where layouts do not suit', run: insertCopies },
   { name: 'own results', run: ownResults },
@@ -49,6 +51,8 @@ export interface PlanOptions {
   readonly onPass?: (pass: string, graph: PlanGraph, milliseconds: number) => void
   /** Names of passes to leave out, to find the one that miscompiles. Those that later stages rely on cannot be. */
   readonly skip?: ReadonlySet<string>
+  /** Bytes of the largest matrix that is not computed by chunks of its rows where it can be; 128 MiB unless told. */
+  readonly largestMatrix?: number | undefined
 }
 
 /** Throws for a graph with products in bf16 where the target has no way to compute them. */
@@ -60,7 +64,7 @@ export function planProgram(graph: Graph, target: KernelTarget, options: PlanOpt
   for (const pass of graphPasses) {
     if (options.skip?.has(pass.name)) continue
     const start = performance.now()
-    current = pass.run(current)
+    current = pass.run(current, options)
     options.onPass?.(pass.name, current, performance.now() - start)
   }
   const steps = schedule(current, fuse(current))

@@ -57,7 +57,7 @@ export function assignStorage(graph: PlanGraph, steps: readonly Step[]): Storage
     if (!state || mayOverwrite(state, node, steps, readers)) storages.set(node, to)
     else late.push({ node, to })
   }
-  shareScattered(storages, steps, readers, graph)
+  shareAccumulated(storages, steps, readers, graph)
   const of = (node: PlanNode): Storage => {
     let storage = storages.get(node)
     if (!storage) {
@@ -108,7 +108,7 @@ function mayOverwrite(
   if (reads.some((index) => index > maker)) return false
   if (!reads.includes(maker)) return true
   const step = steps[maker]!
-  if (step.kind === 'form') return step.node.inputs[0] === state && isScatter(step.node)
+  if (step.kind === 'form') return step.node.inputs[0] === state && accumulates(step.node)
   return (
     step.kind === 'fused' &&
     sameShape(step.space, node.shape) &&
@@ -122,12 +122,13 @@ function isWhole(operand: PlanNode, state: PlanNode): boolean {
   return layout.offset === 0 && sameShape(layout.shape, state.shape) && layout.strides.join() === dense.strides.join()
 }
 
-function isScatter(node: PlanNode): boolean {
-  return node.op.lowering.kind === 'form' && node.op.lowering.form === 'scatterAdd'
+/** Whether a node is its first input with something added in place. */
+function accumulates({ op: { lowering } }: PlanNode): boolean {
+  return lowering.kind === 'form' && (lowering.form === 'scatterAdd' || lowering.form === 'matmulAdd')
 }
 
-/** A scattered sum takes over its base's storage where nobody else needs the base. */
-function shareScattered(
+/** A sum that is added to takes over its base's storage where nobody else needs the base. */
+function shareAccumulated(
   storages: Map<PlanNode, Storage>,
   steps: readonly Step[],
   readers: ReadonlyMap<PlanNode, readonly number[]>,
@@ -135,15 +136,16 @@ function shareScattered(
 ): void {
   const roots = new Set([...graph.outputs.values(), ...graph.updates.values()])
   for (const [index, step] of steps.entries()) {
-    if (step.kind !== 'form' || !isScatter(step.node)) continue
+    if (step.kind !== 'form' || !accumulates(step.node)) continue
     const base = step.node.inputs[0]!
+    const known = storages.get(base)
     const isTemporary =
-      !storages.has(base) &&
+      known?.name === undefined &&
       !storages.has(step.node) &&
       base.op.lowering.kind !== 'view' &&
       base.op.lowering.kind !== 'leaf'
     if (!isTemporary || roots.has(base) || readers.get(base)!.some((reader) => reader > index)) continue
-    const storage = { bytes: bytesOf(base) }
+    const storage = known ?? { bytes: bytesOf(base) }
     storages.set(base, storage)
     storages.set(step.node, storage)
   }

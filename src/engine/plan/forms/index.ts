@@ -7,10 +7,11 @@ import { gatherForm, scatterAddForm } from './embedding.ts'
 import { groupedMatmulForm, groupedOuterForm } from './grouped.ts'
 import { groupByForm, groupRowsForm } from './grouping.ts'
 import { concatForm, padForm } from './join.ts'
-import { matmulForm } from './matmulForm.ts'
+import { matmulAddForm, matmulForm } from './matmulForm.ts'
 
 const forms: { readonly [N in FormName]: Form } = {
   matmul: matmulForm,
+  matmulAdd: matmulAddForm,
   gather: gatherForm,
   scatterAdd: scatterAddForm,
   concat: concatForm,

@@ -1,7 +1,7 @@
 /** Reads a matmul node's operands as matrices and makes its one or two launches. */
 import type { Layout } from '../../ir/layout.ts'
 import { isBf16 } from '../../ops/precision.ts'
-import type { Form } from '../launchSpec.ts'
+import type { Form, FormContext } from '../launchSpec.ts'
 import { MatmulPlan, packKernel, type MatmulShape } from './matmul.ts'
 import { matmulKernel } from './matmulKernel.ts'
 import { lowerPairs, packsFrom } from './pairMatmul.ts'
@@ -14,33 +14,49 @@ export const matmulForm: Form = {
     (!isBf16(node.attributes) || packsFrom(layout.strides.at(-2)!, layout.strides.at(-1)!)),
   lower: (context) => {
     const [a, b] = context.operands.map((operand) => operand.layout)
-    if (isBf16(context.node.attributes)) return lowerPairs(context, shapeOf(a!, b!), sizeText(shapeOf(a!, b!)))
-    const plan = new MatmulPlan(shapeOf(a!, b!), context.target)
-    const { shape } = plan
-    const key = JSON.stringify(shape)
-    const rightBytes = shape.batch * shape.k * shape.n * floatBytes
-    let right = context.read(1)
-    if (plan.packed) {
-      const storage = context.temporary(plan.packedBytes)
-      context.launch({
-        key: `pack ${key}`,
-        build: () => ({ kernel: packKernel(plan), units: plan.packUnits }),
-        buffers: [right, { storage, offset: 0, access: 'write' }],
-        label: `pack [${shape.k}, ${shape.n}]`,
-        flops: 0,
-        bytes: 2 * rightBytes,
-      })
-      right = { storage, offset: 0, access: 'read' }
-    }
-    context.launch({
-      key: `matmul ${key}`,
-      build: () => ({ kernel: matmulKernel(plan), units: plan.units, grain: plan.grain }),
-      buffers: [context.read(0), right, context.write()],
-      label: `matmul ${sizeText(shape)}`,
-      flops: 2 * shape.batch * shape.m * shape.n * shape.k,
-      bytes: rightBytes + shape.batch * shape.m * (shape.k + shape.n) * floatBytes,
-    })
+    if (isBf16(context.node.attributes)) lowerPairs(context, shapeOf(a!, b!), sizeText(shapeOf(a!, b!)))
+    else lowerProduct(context, 0)
   },
+}
+
+/** Where the plan gave the result the storage of the base, the base is there already. */
+export const matmulAddForm: Form = {
+  accepts: (k, layout) => k === 0 || batchOf(layout) !== undefined,
+  lower: (context) => {
+    if (context.read(0).storage !== context.write().storage) context.copy(0, 0)
+    lowerProduct(context, 1)
+  },
+}
+
+/** The product of operands `first` and the next; a base before them is what the result holds already. */
+function lowerProduct(context: FormContext, first: 0 | 1): void {
+  const [a, b] = context.operands.slice(first).map((operand) => operand.layout)
+  const plan = new MatmulPlan(shapeOf(a!, b!), context.target)
+  const { shape } = plan
+  const key = JSON.stringify(shape)
+  const rightBytes = shape.batch * shape.k * shape.n * floatBytes
+  const resultBytes = shape.batch * shape.m * shape.n * floatBytes
+  let right = context.read(first + 1)
+  if (plan.packed) {
+    const from = right
+    const storage = context.rearranged(first + 1, `pack ${key}`, plan.packedBytes, (to) => ({
+      key: `pack ${key}`,
+      build: () => ({ kernel: packKernel(plan), units: plan.packUnits }),
+      buffers: [from, to],
+      label: `pack [${shape.k}, ${shape.n}]`,
+      flops: 0,
+      bytes: 2 * rightBytes,
+    }))
+    right = { storage, offset: 0, access: 'read' }
+  }
+  context.launch({
+    key: `matmul ${first} ${key}`,
+    build: () => ({ kernel: matmulKernel(plan, first > 0), units: plan.units, grain: plan.grain }),
+    buffers: [context.read(first), right, context.write()],
+    label: `matmul ${sizeText(shape)}`,
+    flops: 2 * shape.batch * shape.m * shape.n * shape.k,
+    bytes: rightBytes + shape.batch * shape.m * shape.k * floatBytes + (1 + first) * resultBytes,
+  })
 }
 
 function sizeText({ batch, m, k, n }: MatmulShape): string {

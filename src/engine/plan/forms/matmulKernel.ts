@@ -8,10 +8,10 @@ import { lanesOf, matmulTile, type TileOperand } from './matmulTile.ts'
 const floatBytes = 4
 const lineBytes = 64
 
-/** Arguments: A, B (or its panels), C. */
-export function matmulKernel(plan: MatmulPlan): Kernel {
+/** Arguments: A, B (or its panels), C. `adds`: the product is added to what C holds; not for batches. */
+export function matmulKernel(plan: MatmulPlan, adds = false): Kernel {
   const b = new KernelBuilder('matmul', plan.target)
-  const emitter = new MatmulEmitter(b, plan)
+  const emitter = new MatmulEmitter(b, plan, adds)
   if (plan.shape.batch > 1) emitter.byBatch()
   else if (plan.splitsColumns) emitter.byColumns()
   else emitter.byRows()
@@ -47,11 +47,13 @@ export class MatmulEmitter {
   readonly #a: Value
   readonly #right: Value
   readonly #c: Value
+  readonly #adds: boolean
 
   /** Takes the next three arguments: A, B (or its panels), C. */
-  constructor(b: KernelBuilder, plan: MatmulPlan) {
+  constructor(b: KernelBuilder, plan: MatmulPlan, adds = false) {
     this.#b = b
     this.#plan = plan
+    this.#adds = adds
     this.#a = b.pointer()
     this.#right = b.pointer()
     this.#c = b.pointer()
@@ -111,10 +113,10 @@ export class MatmulEmitter {
         this.#rows(rows, block, column, last, this.#right, range?.c ?? this.#c)
       })
     }
-    if (depthBlocks === 1 && !range) return pass({ start: undefined, depth: shape.k, adds: false })
+    if (depthBlocks === 1 && !range) return pass({ start: undefined, depth: shape.k, adds: this.#adds })
     const depthFrom = (start: Value): Value => b.intMin(b.op('intSub', [range?.end ?? b.int(shape.k), start]), depth)
-    if (range) pass({ start: range.begin, depth: depthFrom(range.begin), adds: false })
-    else pass({ start: undefined, depth, adds: false })
+    if (range) pass({ start: range.begin, depth: depthFrom(range.begin), adds: this.#adds })
+    else pass({ start: undefined, depth, adds: this.#adds })
     if (depthBlocks === 1) return
     b.for(range ? b.intAdd(range.begin, depth) : depth, range?.end ?? shape.k, depth, (start) => {
       pass({ start, depth: depthFrom(start), adds: true })
