@@ -15,7 +15,7 @@ import type { Program } from './program.ts'
 
 const [width, vocabulary] = [24, 40]
 /** Chunks of 64 rows. */
-const largestMatrix = 64 * vocabulary * 4
+const largestMatrix = 2 * 64 * vocabulary * 4
 
 const losses: Record<string, (t: TraceContext, rows: number) => TraceResult> = {
   'tied weights and targets that do not count': (t, rows) => {

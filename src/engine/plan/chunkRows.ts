@@ -20,8 +20,8 @@ import type { Tensor } from '../ops/row.ts'
 import { matmulAdd } from './matmulAdd.ts'
 import { NodeList, usersOf, type PlanGraph, type PlanNode } from './node.ts'
 
-/** A matrix of more bytes is cut. */
-export const largestMatrix = 128 * 2 ** 20
+/** A matrix of more bytes is cut into chunks of at most half as many. */
+export const largestMatrix = 256 * 2 ** 20
 /** Fewer rows in a chunk would make its products slow. */
 const fewestRows = 64
 const floatBytes = 4
@@ -165,7 +165,7 @@ function cut(graph: PlanGraph, region: Region, largest: number): PlanGraph {
 
 /** Equal chunks where that costs no more than twice as many, so that they share their kernels. */
 function chunkSize(rows: number, width: number, largest: number): number {
-  const most = Math.max(fewestRows, Math.floor(largest / (width * floatBytes)))
+  const most = Math.max(fewestRows, Math.floor(largest / 2 / (width * floatBytes)))
   for (let size = Math.min(rows, most); size >= Math.max(fewestRows, most / 2); size--)
     if (rows % size === 0) return size
   return Math.min(rows, most)

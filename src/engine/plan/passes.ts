@@ -51,7 +51,7 @@ export interface PlanOptions {
   readonly onPass?: (pass: string, graph: PlanGraph, milliseconds: number) => void
   /** Names of passes to leave out, to find the one that miscompiles. Those that later stages rely on cannot be. */
   readonly skip?: ReadonlySet<string>
-  /** Bytes of the largest matrix that is not computed by chunks of its rows where it can be; 128 MiB unless told. */
+  /** Bytes of the largest matrix that is not computed by chunks of its rows where it can be; 256 MiB unless told. */
   readonly largestMatrix?: number | undefined
 }
 
