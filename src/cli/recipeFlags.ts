@@ -32,9 +32,12 @@ export function addRecipeFlags(command: Command): Command {
   return command
     .option(
       '--data <path>',
-      'text file, folder, or built-in corpus: moby-dick, sotu; or a folder with train.bin, val.bin',
+      'text or .jsonl file, folder, or built-in corpus: moby-dick, sotu; or a folder with train.bin, val.bin',
     )
-    .option('--tokenizer <name>', 'char, byte or gpt2')
+    .option(
+      '--tokenizer <name>',
+      'char, byte, gpt2, or the path of a tokenizer.json, a SentencePiece .model or their folder',
+    )
     .option('--set <path=value>', 'change one setting of the recipe; may be repeated', append)
     .option('--config <file>', 'change settings from a YAML or JSON file')
     .option('--steps <n>', 'length of the run in optimizer steps', wholeNumber(1))

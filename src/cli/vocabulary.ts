@@ -1,5 +1,5 @@
 /** How many token ids a recipe's model needs, for commands that do not train. */
-import { loadCorpus, tokenizerFromDescription } from '../data/index.ts'
+import { loadCorpus, openTokenizer } from '../data/index.ts'
 import type { RecipeConfig } from '../recipes/index.ts'
 import type { Channel } from './terminal.ts'
 
@@ -12,7 +12,7 @@ const SHAKESPEARE_CHARACTERS = 65
  */
 export async function vocabularyOf({ model, data }: RecipeConfig, err: Channel): Promise<number> {
   if (model.vocab !== 'auto') return model.vocab
-  if (data.tokenizer !== 'char') return (await tokenizerFromDescription({ name: data.tokenizer })).vocab
+  if (data.tokenizer !== 'char') return (await openTokenizer(data.tokenizer, () => [])).vocab
   if (data.path !== null) return (await loadCorpus({ data: data.path, tokenizer: data.tokenizer })).tokenizer.vocab
   err.line(
     `${err.style('yellow', 'note:')} no text is given, so the vocabulary is taken to be Shakespeare's ` +

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { DataError } from './dataError.ts'
+import type { Documents } from './documents.ts'
 
 interface BuiltIn {
   readonly title: string
@@ -38,7 +39,8 @@ export const BUILT_IN_NAMES: readonly string[] = Object.keys(BUILT_INS)
 export interface BuiltInCorpus {
   readonly title: string
   readonly unit: string
-  readonly documents: readonly string[]
+  /** Whole texts, in order. */
+  readonly documents: Documents
 }
 
 /** The corpus of that name, or undefined when there is none; DataError when its package is not installed. */
@@ -46,8 +48,8 @@ export function readBuiltIn(name: string): BuiltInCorpus | undefined {
   const corpus = Object.hasOwn(BUILT_INS, name) ? BUILT_INS[name] : undefined
   if (corpus === undefined) return undefined
   const folder = join(packageFolder(name, corpus.package), 'data')
-  const documents = corpus.files(folder).map((file) => readFileSync(join(folder, file), 'utf8').trim())
-  return { title: corpus.title, unit: corpus.unit, documents }
+  const texts = corpus.files(folder).map((file) => readFileSync(join(folder, file), 'utf8').trim())
+  return { title: corpus.title, unit: corpus.unit, documents: { texts, separator: 'empty line' } }
 }
 
 function packageFolder(name: string, packageName: string): string {
@@ -61,26 +63,4 @@ function packageFolder(name: string, packageName: string): string {
     error.cause = cause
     throw error
   }
-}
-
-/** Documents as one text: an empty line between them, a line's end after the last. */
-export function joinDocuments(documents: readonly string[]): string {
-  return documents.length === 0 ? '' : `${documents.join('\n\n')}\n`
-}
-
-/**
- * Cuts between two documents, where the later ones come closest to `share` of all characters; at least one document
- * stays on each side.
- */
-export function splitDocuments(documents: readonly string[], share: number): { train: string; validation: string } {
-  const total = documents.reduce((sum, { length }) => sum + length, 0)
-  let cut = documents.length - 1
-  let later = documents[cut]?.length ?? 0
-  while (cut > 1) {
-    const more = later + documents[cut - 1]!.length
-    if (Math.abs(more - share * total) > Math.abs(later - share * total)) break
-    later = more
-    cut -= 1
-  }
-  return { train: joinDocuments(documents.slice(0, cut)), validation: joinDocuments(documents.slice(cut)) }
 }

@@ -5,6 +5,8 @@ import type { Tokenizer } from './tokenizer.ts'
 export const byteTokenizer: Tokenizer = {
   name: 'byte',
   vocab: 256,
+  begin: [],
+  end: null,
   encode: (text) => new Uint16Array(new TextEncoder().encode(text)),
   decode(ids) {
     checkIds(ids, 256, 'Cannot turn ids into text')

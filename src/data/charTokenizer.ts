@@ -2,10 +2,10 @@ import { checkIds } from './checkIds.ts'
 import { DataError } from './dataError.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
-/** The distinct characters of `text`, sorted by code point: nanoGPT's sorted(list(set(text))). */
-export function charactersOf(text: string): string {
+/** The distinct characters of all texts, sorted by code point: nanoGPT's sorted(list(set(text))). */
+export function charactersOf(texts: readonly string[]): string {
   const codePoints = new Set<number>()
-  for (const character of text) codePoints.add(character.codePointAt(0)!)
+  for (const text of texts) for (const character of text) codePoints.add(character.codePointAt(0)!)
   return [...codePoints]
     .toSorted((a, b) => a - b)
     .map((codePoint) => String.fromCodePoint(codePoint))
@@ -38,6 +38,8 @@ export function charTokenizer(characters: string): Tokenizer {
   return {
     name: 'char',
     vocab: alphabet.length,
+    begin: [],
+    end: null,
     encode(text) {
       const out = new Uint16Array(text.length)
       let length = 0

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
-import { splitDocuments } from './builtin.ts'
 import { checkCorpusFits, corpusRecordOf, loadCorpus, type CorpusRequest } from './corpus.ts'
 import { DataError } from './dataError.ts'
+import { separatedTexts, splitDocuments, type Part } from './documents.ts'
 import { corpusRecord } from '../records/index.ts'
 import { unigramEntropy } from './entropy.ts'
 
@@ -174,13 +174,16 @@ describe('built-in corpora', () => {
   })
 })
 
+const joined = (part: Part): string => separatedTexts(part).join('')
+
 describe('splitDocuments', () => {
   it('cuts where the later documents come closest to the share', () => {
-    const documents = ['a'.repeat(40), 'b'.repeat(40), 'c'.repeat(12), 'd'.repeat(8)]
-    expect(splitDocuments(documents, 0.1).validation).toBe(`${'d'.repeat(8)}\n`)
-    expect(splitDocuments(documents, 0.2).validation).toBe(`${'c'.repeat(12)}\n\n${'d'.repeat(8)}\n`)
-    expect(splitDocuments(documents, 0.99).train).toBe(`${'a'.repeat(40)}\n`)
-    expect(splitDocuments(documents, 0.001).validation).toBe(`${'d'.repeat(8)}\n`)
+    const texts = ['a'.repeat(40), 'b'.repeat(40), 'c'.repeat(12), 'd'.repeat(8)]
+    const parts = (share: number) => splitDocuments({ texts, separator: 'empty line' }, share)
+    expect(joined(parts(0.1).validation)).toBe(`${'d'.repeat(8)}\n`)
+    expect(joined(parts(0.2).validation)).toBe(`${'c'.repeat(12)}\n\n${'d'.repeat(8)}\n`)
+    expect(joined(parts(0.99).train)).toBe(`${'a'.repeat(40)}\n`)
+    expect(joined(parts(0.001).validation)).toBe(`${'d'.repeat(8)}\n`)
   })
 })
 

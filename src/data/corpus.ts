@@ -2,16 +2,16 @@
 import { createHash } from 'node:crypto'
 import { extname } from 'node:path'
 import type { CorpusRecord } from '../records/index.ts'
-import { BUILT_IN_NAMES, joinDocuments, readBuiltIn, splitDocuments } from './builtin.ts'
+import { BUILT_IN_NAMES, readBuiltIn } from './builtin.ts'
 import { byteTokenizer } from './byteTokenizer.ts'
-import { charactersOf } from './charTokenizer.ts'
 import { checkLength } from './batches.ts'
 import { checkIds } from './checkIds.ts'
 import { DataError } from './dataError.ts'
-import { decodeText, readText, readTextFolder, statPath } from './textFiles.ts'
+import { packDocuments, separatedTexts, splitDocuments, splitText, type Part } from './documents.ts'
+import { isJsonLines, listTexts, readDocuments, readText, statPath } from './textFiles.ts'
 import { hasTokenFiles, readTokenFiles } from './tokenFiles.ts'
 import type { Tokenizer, Tokens } from './tokenizer.ts'
-import { tokenizerFromDescription, tokenizerName, type TokenizerName } from './tokenizers.ts'
+import { openTokenizer } from './tokenizers.ts'
 
 export interface Corpus {
   readonly train: Tokens
@@ -26,9 +26,9 @@ export interface Corpus {
 }
 
 export interface CorpusRequest {
-  /** A built-in name, a text file, a folder of text files, or a folder with train.bin and val.bin. */
+  /** A built-in name, a text or .jsonl file, a folder of them, or a folder with train.bin and val.bin. */
   readonly data: string
-  /** One of TOKENIZER_NAMES. */
+  /** One of TOKENIZER_NAMES, or the path of a tokenizer's file or folder. */
   readonly tokenizer: string
   /** Share of the text, from its end, that is kept for validation: above 0, below 1; default 0.1. .bin pairs are split already. */
   readonly validationShare?: number
@@ -40,7 +40,6 @@ export interface CorpusRequest {
  * Throws DataError.
  */
 export async function loadCorpus({ data, tokenizer, validationShare = 0.1 }: CorpusRequest): Promise<Corpus> {
-  const wanted = tokenizerName(tokenizer)
   if (!(validationShare > 0 && validationShare < 1)) {
     throw new DataError(
       `The validation share is ${validationShare}; it must be above 0 and below 1.`,
@@ -48,7 +47,7 @@ export async function loadCorpus({ data, tokenizer, validationShare = 0.1 }: Cor
     )
   }
   const source =
-    (await builtInSource(data, wanted, validationShare)) ?? (await pathSource(data, wanted, validationShare))
+    (await builtInSource(data, tokenizer, validationShare)) ?? (await pathSource(data, tokenizer, validationShare))
   const { train, validation, tokenizer: used, what } = source
   const shorter = Math.min(train.length, validation.length)
   if (shorter < 2) {
@@ -95,34 +94,50 @@ interface Source {
   readonly what: string
 }
 
-async function builtInSource(data: string, name: TokenizerName, share: number): Promise<Source | undefined> {
+async function builtInSource(data: string, name: string, share: number): Promise<Source | undefined> {
   const corpus = readBuiltIn(data)
   if (corpus === undefined) return undefined
-  const { train, validation } = splitDocuments(corpus.documents, share)
-  const tokenizer = await tokenizerFor(name, () => joinDocuments(corpus.documents))
-  const what = `${corpus.title}, ${corpus.documents.length} ${corpus.unit}`
-  return { train: tokenizer.encode(train), validation: tokenizer.encode(validation), tokenizer, what }
+  const { title, unit, documents } = corpus
+  const what = `${title}, ${documents.texts.length} ${unit}`
+  return { ...(await packed(splitDocuments(documents, share), name)), what }
 }
 
-async function pathSource(data: string, name: TokenizerName, share: number): Promise<Source> {
+async function pathSource(data: string, name: string, share: number): Promise<Source> {
   const { isFolder } = statOrSuggest(data)
   if (isFolder && hasTokenFiles(data))
     return { ...(await readTokenFiles(data, name)), what: `${data}, train.bin and val.bin` }
   if (!isFolder && extname(data) === '.bin') {
     throw new DataError(`${data} is one token file.`, 'Give the folder that holds train.bin and val.bin.')
   }
-  const { bytes, files } = isFolder ? readTextFolder(data) : { bytes: readText(data), files: 1 }
-  const what = isFolder ? `${data}, ${files} text file${files === 1 ? '' : 's'}` : data
-  if (name === 'byte') {
-    const cut = Math.floor(bytes.length * (1 - share))
-    const train = new Uint16Array(bytes.subarray(0, cut))
-    const validation = new Uint16Array(bytes.subarray(cut))
-    return { train, validation, tokenizer: byteTokenizer, what }
-  }
-  const text = decodeText(bytes, data)
-  const cut = cutBetweenCharacters(text, text.length * (1 - share))
-  const tokenizer = await tokenizerFor(name, () => text)
-  return { train: tokenizer.encode(text.slice(0, cut)), validation: tokenizer.encode(text.slice(cut)), tokenizer, what }
+  const paths = isFolder ? listTexts(data) : [data]
+  const named = isFolder ? `${data}, ${grouped(paths.length)} text file${paths.length === 1 ? '' : 's'}` : data
+  // Bytes that are no UTF-8 are welcome to the byte tokenizer.
+  if (name === 'byte' && !paths.some(isJsonLines)) return { ...splitBytes(paths, share), what: named }
+  const texts = paths.flatMap(readDocuments)
+  const separator = paths.some(isJsonLines) ? 'empty line' : paths.length > 1 ? 'line end' : 'none'
+  const what = texts.length === paths.length ? named : `${named}, ${grouped(texts.length)} documents`
+  return { ...(await packed(splitText({ texts, separator }, share), name)), what }
+}
+
+async function packed(
+  { train, validation }: { readonly train: Part; readonly validation: Part },
+  name: string,
+): Promise<Omit<Source, 'what'>> {
+  const tokenizer = await openTokenizer(name, () => [...separatedTexts(train), ...separatedTexts(validation)])
+  return { train: packDocuments(train, tokenizer), validation: packDocuments(validation, tokenizer), tokenizer }
+}
+
+/** The bytes of files, each ending its last line if there are several. */
+function splitBytes(paths: readonly string[], share: number): Omit<Source, 'what'> {
+  const newline = Buffer.from('\n')
+  const parts = paths.flatMap((path) => {
+    const bytes = readText(path)
+    return paths.length === 1 || bytes.at(-1) === newline[0] ? [bytes] : [bytes, newline]
+  })
+  const bytes = Buffer.concat(parts)
+  const cut = Math.floor(bytes.length * (1 - share))
+  const [train, validation] = [new Uint16Array(bytes.subarray(0, cut)), new Uint16Array(bytes.subarray(cut))]
+  return { train, validation, tokenizer: byteTokenizer }
 }
 
 function statOrSuggest(data: string): { isFolder: boolean } {
@@ -132,17 +147,6 @@ function statOrSuggest(data: string): { isFolder: boolean } {
     if (!(error instanceof DataError)) throw error
     throw new DataError(error.message, `${error.hint} The built-in corpora are: ${BUILT_IN_NAMES.join(', ')}.`)
   }
-}
-
-function tokenizerFor(name: TokenizerName, text: () => string): Promise<Tokenizer> {
-  return tokenizerFromDescription(name === 'char' ? { name, characters: charactersOf(text()) } : { name })
-}
-
-/** The place at or before `at`, in UTF-16 units, that does not tear a surrogate pair. */
-function cutBetweenCharacters(text: string, at: number): number {
-  const cut = Math.floor(at)
-  const codePoint = cut > 0 ? text.codePointAt(cut - 1) : undefined
-  return codePoint !== undefined && codePoint > 0xffff ? cut - 1 : cut
 }
 
 function hashTokens(...splits: readonly Tokens[]): string {

@@ -1,4 +1,5 @@
 import { checkIds } from './checkIds.ts'
+import { tokenBuffer } from './tokenBuffer.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
 const VOCAB = 50_257
@@ -9,7 +10,7 @@ let loading: Promise<Tokenizer> | undefined
 
 /**
  * GPT-2's byte pair encoding (50,257 ids). Special tokens written out in a text are encoded as the plain characters
- * that they are. The tables are some megabytes, so they are imported at the first call.
+ * that they are, unless asked for. The tables are some megabytes, so they are imported at the first call.
  */
 export function gpt2Tokenizer(): Promise<Tokenizer> {
   loading ??= load()
@@ -20,6 +21,7 @@ async function load(): Promise<Tokenizer> {
   const { encodeGenerator } = await import('gpt-tokenizer/encoding/r50k_base')
   const { default: ranks } = await import('gpt-tokenizer/bpeRanks/r50k_base')
   const plain = { disallowedSpecial: new Set<string>() }
+  const withSpecial = { allowedSpecial: new Set([END_OF_TEXT]) }
   const encoder = new TextEncoder()
   const bytesOf = (id: number): Uint8Array => {
     const value = id === VOCAB - 1 ? END_OF_TEXT : ranks[id]!
@@ -28,20 +30,13 @@ async function load(): Promise<Tokenizer> {
   return {
     name: 'gpt2',
     vocab: VOCAB,
-    encode(text) {
+    begin: [],
+    end: VOCAB - 1,
+    encode(text, { special = false } = {}) {
       // The package's `encode` spreads each piece into a call, which overflows the stack on long runs of one kind.
-      let out = new Uint16Array(Math.ceil(text.length / 3) + 16)
-      let length = 0
-      for (const piece of encodeGenerator(text, plain)) {
-        if (length + piece.length > out.length) {
-          const grown = new Uint16Array(2 * (length + piece.length))
-          grown.set(out)
-          out = grown
-        }
-        out.set(piece, length)
-        length += piece.length
-      }
-      return out.slice(0, length)
+      const out = tokenBuffer(VOCAB, text.length / 3)
+      for (const piece of encodeGenerator(text, special ? withSpecial : plain)) out.append(piece)
+      return out.tokens()
     },
     decode(ids) {
       checkIds(ids, VOCAB, 'Cannot turn ids into text')

@@ -9,6 +9,8 @@ export function idsTokenizer(vocab: number): Tokenizer {
   return {
     name: 'ids',
     vocab,
+    begin: [],
+    end: null,
     encode(text) {
       const ids = text
         .split(/\s+/)

@@ -1,9 +1,11 @@
 /** Text on disk: one file, or the text files of a folder. */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { extname, join } from 'node:path'
+import { z } from 'zod'
 import { DataError, systemCode } from './dataError.ts'
 
-const TEXT_EXTENSIONS = ['.txt', '.text', '.md']
+const JSON_LINES = '.jsonl'
+const TEXT_EXTENSIONS = ['.txt', '.text', '.md', JSON_LINES]
 /** V8's longest string is some 2^29 units; a text is read as one. */
 const LARGEST_TEXT = 2 ** 29 - 1024
 
@@ -21,24 +23,54 @@ export function readText(path: string): Buffer {
   return bytes
 }
 
-/** The text files of a folder, sorted by name and joined, each ending its last line. DataError when there is none. */
-export function readTextFolder(folder: string): { bytes: Buffer; files: number } {
+/** Paths of the text files of a folder, sorted by name. DataError when there is none. */
+export function listTexts(folder: string): string[] {
   const names = listFolder(folder)
   const texts = names.filter((name) => TEXT_EXTENSIONS.includes(extname(name).toLowerCase())).toSorted()
-  if (texts.length === 0) {
-    const found =
-      names.length === 0 ? 'it is empty' : `it holds ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`
+  if (texts.length > 0) return texts.map((name) => join(folder, name))
+  const found =
+    names.length === 0 ? 'it is empty' : `it holds ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`
+  throw new DataError(
+    `The folder ${folder} has no text: ${found}.`,
+    `Give a folder with ${TEXT_EXTENSIONS.join(', ')} files, or with train.bin and val.bin, or give one file by its name.`,
+  )
+}
+
+/** Whether a file has one document per line, each an object with its text. */
+export function isJsonLines(path: string): boolean {
+  return extname(path).toLowerCase() === JSON_LINES
+}
+
+/** The documents of a text file: its whole text, or of a `.jsonl` file the "text" of every line. Throws DataError. */
+export function readDocuments(path: string): string[] {
+  const text = decodeText(readText(path), path)
+  if (!isJsonLines(path)) return [text]
+  const documents: string[] = []
+  for (let from = 0, line = 1; from < text.length; line++) {
+    const end = text.indexOf('\n', from)
+    const row = text.slice(from, end === -1 ? text.length : end)
+    from += row.length + 1
+    if (row.trim() !== '') documents.push(textOfLine(row, `${path}, line ${line}`))
+  }
+  if (documents.length > 0) return documents
+  throw new DataError(`${path} has no documents.`, 'Give a file with a document on each line: {"text": "…"}.')
+}
+
+const lineSchema = z.looseObject({ text: z.string() })
+
+function textOfLine(row: string, where: string): string {
+  let value: unknown
+  try {
+    value = JSON.parse(row)
+  } catch (cause) {
     throw new DataError(
-      `The folder ${folder} has no text: ${found}.`,
-      `Give a folder with ${TEXT_EXTENSIONS.join(', ')} files, or with train.bin and val.bin, or give one file by its name.`,
+      `${where} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}.`,
+      'Each line of a .jsonl file is one document: {"text": "…"}.',
     )
   }
-  const newline = Buffer.from('\n')
-  const parts = texts.flatMap((name) => {
-    const bytes = readText(join(folder, name))
-    return bytes.at(-1) === newline[0] ? [bytes] : [bytes, newline]
-  })
-  return { bytes: Buffer.concat(parts), files: texts.length }
+  const { data } = lineSchema.safeParse(value)
+  if (data !== undefined) return data.text
+  throw new DataError(`${where} has no "text".`, 'Each line of a .jsonl file is one document: {"text": "…"}.')
 }
 
 /** UTF-8 as a string; DataError with the place of the first byte that is not UTF-8. A byte order mark is left out. */

@@ -6,7 +6,7 @@ import { DataError } from './dataError.ts'
 import { idsTokenizer } from './idsTokenizer.ts'
 import { decodeText, listFolder, reading, readText, statPath } from './textFiles.ts'
 import type { Tokenizer, Tokens } from './tokenizer.ts'
-import { tokenizerFromDescription, type TokenizerName } from './tokenizers.ts'
+import { openTokenizer } from './tokenizers.ts'
 
 const BYTES_PER_TOKEN = 2
 /** Per read call; Node reads at most 2^31 - 1 bytes in one. */
@@ -24,15 +24,15 @@ export function hasTokenFiles(folder: string): boolean {
 }
 
 /**
- * Reads train.bin and val.bin. `gpt2` and `byte` are taken as the tokenizer that made them. The alphabet of a `char`
+ * Reads train.bin and val.bin. Any tokenizer but `char` is taken as the one that made them. The alphabet of a `char`
  * data set is not in its .bin files (nanoGPT keeps it in a Python pickle): it is taken from input.txt beside them when
  * that text gives exactly these tokens; otherwise the tokenizer is `ids`, which prints numbers.
  */
-export async function readTokenFiles(folder: string, tokenizer: TokenizerName): Promise<TokenFiles> {
+export async function readTokenFiles(folder: string, tokenizer: string): Promise<TokenFiles> {
   const train = readTokens(folder, 'train.bin')
   const validation = readTokens(folder, 'val.bin')
   if (tokenizer !== 'char') {
-    return { train, validation, tokenizer: await tokenizerFromDescription({ name: tokenizer }) }
+    return { train, validation, tokenizer: await openTokenizer(tokenizer, () => []) }
   }
   const alphabet = alphabetOf(folder, train, validation)
   if (alphabet !== undefined) return { train, validation, tokenizer: charTokenizer(alphabet) }
@@ -75,7 +75,7 @@ function alphabetOf(folder: string, train: Tokens, validation: Tokens): string |
   const path = join(folder, 'input.txt')
   if (!existsSync(path)) return undefined
   const text = decodeText(readText(path), path)
-  const characters = charactersOf(text)
+  const characters = charactersOf([text])
   const tokens = charTokenizer(characters).encode(text)
   if (tokens.length !== train.length + validation.length) return undefined
   const same = (part: Tokens, from: number): boolean => part.every((id, i) => tokens[from + i] === id)

@@ -5,10 +5,11 @@ import { describe, expect, it } from 'vitest'
 import { tokenizerRecord } from '../records/index.ts'
 import { charactersOf, charTokenizer } from './charTokenizer.ts'
 import { DataError } from './dataError.ts'
-import { TOKENIZER_NAMES, tokenizerFromDescription, tokenizerName } from './tokenizers.ts'
+import { TOKENIZER_NAMES } from './tokenizerNames.ts'
+import { openTokenizer, tokenizerFromDescription } from './tokenizers.ts'
 
 const anyText = fc.string({ unit: 'binary' })
-const char = charTokenizer(charactersOf('hello wörld 🦙\n'))
+const char = charTokenizer(charactersOf(['hello wörld 🦙\n']))
 
 function errorOf(run: () => unknown): DataError {
   try {
@@ -46,18 +47,22 @@ describe('every tokenizer', () => {
     expect(tokenizer.decode(tokenizer.encode('\uFEFFmark'))).toBe('\uFEFFmark')
   })
 
-  it('is known by its name', () => {
-    expect(tokenizerName('gpt2')).toBe('gpt2')
-    const error = errorOf(() => tokenizerName('gpt-2'))
-    expect(error.message).toBe('Unknown tokenizer "gpt-2".')
-    expect(error.hint).toContain('char, byte, gpt2')
+  it('is known by its name', async () => {
+    expect((await openTokenizer('gpt2', () => [])).vocab).toBe(50_257)
+    expect((await openTokenizer('char', () => ['ba', 'cb'])).describe()).toEqual({ name: 'char', characters: 'abc' })
+    const error: unknown = await openTokenizer('gpt-2', () => []).catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(DataError)
+    expect(error).toMatchObject({
+      message: 'Unknown tokenizer "gpt-2".',
+      hint: expect.stringContaining('char, byte, gpt2'),
+    })
   })
 })
 
 describe('char', () => {
   it('numbers characters by code point, as nanoGPT does', () => {
     // 'ﬀ' (U+FB00) comes before '🦙' (U+1F999), although its UTF-16 unit is the larger one.
-    expect(charactersOf('b🦙aﬀb')).toBe('abﬀ🦙')
+    expect(charactersOf(['b🦙aﬀb'])).toBe('abﬀ🦙')
     expect([...charTokenizer('abﬀ🦙').encode('🦙aﬀ')]).toEqual([3, 0, 2])
   })
 
@@ -65,7 +70,7 @@ describe('char', () => {
     fc.assert(
       fc.property(anyText, (text) => {
         fc.pre(text !== '')
-        const tokenizer = charTokenizer(charactersOf(text))
+        const tokenizer = charTokenizer(charactersOf([text]))
         const ids = tokenizer.encode(text)
         expect(tokenizer.decode(ids)).toBe(text)
         expect(new Set(ids).size).toBe(tokenizer.vocab)

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { precisions } from '../engine/index.ts'
+import { isTokenizer, TOKENIZER_NAMES } from '../data/tokenizerNames.ts'
 import { architectureNames, ownPaths, type Model, type OwnPath } from '../models/index.ts'
 import { decayFormNames, resolveForm, type DecayFormSpec } from '../optim/decayForms.ts'
 import { optimizerNames, type OptimizerName } from '../optim/optimizers.ts'
@@ -45,7 +46,6 @@ const own = <S extends z.ZodType>(schema: S, expects: string, description: strin
 const ownCount = (description: string) => own(z.int().min(1), 'a whole number, 1 or more', description)
 
 export const SCHEDULE_KINDS = ['cosine', 'linear', 'constant', 'inverse-square-root', 'warmup-stable-decay'] as const
-export const TOKENIZERS = ['char', 'byte', 'gpt2'] as const
 
 /** Text such as `embedding=0, *.ln_?.weight=0.05`, or a map; either way it becomes the map. */
 const patterns = (what: string, description: string) =>
@@ -207,7 +207,12 @@ export const recipeSchema = z.strictObject({
       'Text to train on.',
       'text',
     ),
-    tokenizer: field(z.enum(TOKENIZERS), `one of ${TOKENIZERS.join(', ')}`, 'How text becomes tokens.', 'text'),
+    tokenizer: field(
+      z.string().refine(isTokenizer),
+      `one of ${TOKENIZER_NAMES.join(', ')}, or the path of a tokenizer.json, a SentencePiece .model or their folder`,
+      'How text becomes tokens.',
+      'text',
+    ),
   }),
 })
 

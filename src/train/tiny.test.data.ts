@@ -60,6 +60,8 @@ export function tinyCorpus(vocab = tinyConfig.vocab): Corpus {
     tokenizer: {
       name: 'ids',
       vocab,
+      begin: [],
+      end: null,
       encode: () => new Uint16Array(0),
       decode: (ids) => Array.from(ids).join(' '),
       describe: () => ({ name: 'ids', vocab }),
