@@ -187,7 +187,7 @@ export const recipeSchema = z.strictObject({
     precision: field(
       z.enum(precisions),
       `one of ${precisions.join(', ')}`,
-      'What matrix products and attention multiply in; sums, weights and the optimizer are fp32 in any case.',
+      'What matrix products and attention multiply in; sums, weights, experts and the optimizer are fp32 in any case.',
       'text',
     ),
     evalEvery: count('Steps between evaluations on the whole validation split.'),
