@@ -2,15 +2,16 @@
  * How fast is a training step of nanoGPT's CPU command (4 layers, 128 wide, 65 characters, B 12, T 64), against PyTorch on
  * the same cores in the same minutes?
  *
- *     npm run bench -- [--config nanogpt-cpu|gpt2-124m] [--rounds 5] [--steps 30] [--python /tmp/torchenv/bin/python] [--compile]
+ *     npm run bench -- [--config nanogpt-cpu|six-layers|gpt2-124m|gpt2-124m-256] [--rounds 5] [--steps 30] [--python /tmp/torchenv/bin/python] [--compile] [--precision bf16]
  *
  * Every round runs each contender for `steps` steps, one after another; the table gives the median step of all rounds and
- * the quartiles (PyTorch reports five numbers a round: least, quartiles and most, which stand for its steps). Without Python the PyTorch rows are left out, and it says so.
+ * the quartiles. With --precision bf16 there is a contender of both sides in each precision, where the processor has bf16. (PyTorch reports five numbers a round: least, quartiles and most, which stand for its steps). Without Python the PyTorch rows are left out, and it says so.
  */
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { availableParallelism } from 'node:os'
-import { createBackend, type Backend, type BackendOptions } from '../src/engine/index.ts'
+import { createBackend, precisions, withPrecision } from '../src/engine/index.ts'
+import type { Backend, BackendOptions, Precision } from '../src/engine/index.ts'
 import { findModel, type ModelConfig } from '../src/models/index.ts'
 import { adamw, decideAll, findPolicy } from '../src/optim/index.ts'
 import { fillNormal, hashName } from '../src/random/index.ts'
@@ -32,11 +33,33 @@ const workloads: Record<string, Workload> = {
     stochasticDepth: 0,
     batch: 12,
   },
+  'six-layers': {
+    layers: 6,
+    heads: 6,
+    width: 384,
+    context: 256,
+    vocab: 65,
+    bias: false,
+    dropout: 0,
+    stochasticDepth: 0,
+    batch: 16,
+  },
   'gpt2-124m': {
     layers: 12,
     heads: 12,
     width: 768,
     context: 64,
+    vocab: 50257,
+    bias: true,
+    dropout: 0,
+    stochasticDepth: 0,
+    batch: 4,
+  },
+  'gpt2-124m-256': {
+    layers: 12,
+    heads: 12,
+    width: 768,
+    context: 256,
     vocab: 50257,
     bias: true,
     dropout: 0,
@@ -60,6 +83,7 @@ const { values } = parseArgs({
     threads: { type: 'string', default: String(availableParallelism()) },
     python: { type: 'string', default: '/tmp/torchenv/bin/python' },
     compile: { type: 'boolean', default: false },
+    precision: { type: 'string', default: 'fp32' },
   },
 })
 const workload = workloads[values.config]
@@ -67,9 +91,9 @@ if (!workload) throw new Error(`unknown --config ${values.config}; known are ${O
 const threads = Number(values.threads)
 const steps = Number(values.steps)
 
-function halflife(name: string, options: BackendOptions): Contender {
+function halflife(name: string, options: BackendOptions, precision: Precision = 'fp32'): Contender {
   const backend = createBackend(options)
-  const { run, flops } = prepare(backend, workload!)
+  const { run, flops } = prepare(backend, workload!, precision)
   console.log(`${name}: ${backend.description}, ${(flops / 1e9).toFixed(3)} Gflop per step`)
   for (let k = 0; k < 5; k++) run()
   return {
@@ -79,7 +103,11 @@ function halflife(name: string, options: BackendOptions): Contender {
   }
 }
 
-function prepare(backend: Backend, { batch, ...config }: Workload): { run: () => void; flops: number } {
+function prepare(
+  backend: Backend,
+  { batch, ...config }: Workload,
+  precision: Precision,
+): { run: () => void; flops: number } {
   const model = findModel('gpt2')
   const parameters = model.declareParameters(config)
   const decisions = decideAll(findPolicy('nanogpt'), parameters)
@@ -102,7 +130,7 @@ function prepare(backend: Backend, { batch, ...config }: Workload): { run: () =>
     accumulation: 1,
     clip: 1,
   })
-  const executable = backend.compile(graph)
+  const executable = backend.compile(withPrecision(graph, precision))
   for (const { name, shape } of parameters) {
     const weights = backend.buffer(name, 'f32', shape) as Float32Array
     fillNormal(weights, 0, 0.02, 1, 0, hashName(name))
@@ -130,7 +158,7 @@ function timed(run: () => void): number {
   return performance.now() - start
 }
 
-function pytorch(compile: boolean): Contender {
+function pytorch(compile: boolean, precision: Precision = 'fp32'): Contender {
   const { layers, heads, width, context, vocab, bias, batch } = workload!
   const flags = { layers, heads, width, context, batch, vocab, threads }
   const args = [
@@ -139,8 +167,9 @@ function pytorch(compile: boolean): Contender {
   ]
   if (bias) args.push('--bias')
   if (compile) args.push('--compile')
+  if (precision === 'bf16') args.push('--dtype', 'bfloat16')
   return {
-    name: `PyTorch ${compile ? 'compiled' : 'eager'}`,
+    name: `PyTorch ${compile ? 'compiled' : 'eager'}${precision === 'bf16' ? ', bf16' : ''}`,
     run: (count) => {
       const { stdout, stderr, status } = spawnSync(values.python, [...args, '--steps', String(count)], {
         encoding: 'utf8',
@@ -150,6 +179,13 @@ function pytorch(compile: boolean): Contender {
     },
     dispose: () => {},
   }
+}
+
+function hasBf16(): boolean {
+  const backend = createBackend({ backend: 'native' })
+  if (backend.withoutBf16 !== undefined) console.log(`bf16 is left out: ${backend.withoutBf16}`)
+  backend.dispose()
+  return backend.withoutBf16 === undefined
 }
 
 function hasTorch(): boolean {
@@ -162,8 +198,14 @@ const contenders: Contender[] = [
   halflife('native, AVX2', { backend: 'native', threads, disable: ['avx512'] }),
   ...(values.config === 'nanogpt-cpu' ? [halflife('wasm', { backend: 'wasm', threads })] : []),
 ]
-if (hasTorch()) contenders.push(pytorch(false), ...(values.compile ? [pytorch(true)] : []))
-else console.log(`${values.python} has no torch: PyTorch is left out (--python names another)`)
+const inBf16 = values.precision === 'bf16' && hasBf16()
+if (inBf16) contenders.push(halflife('native, bf16', { backend: 'native', threads }, 'bf16'))
+if (hasTorch()) {
+  for (const precision of inBf16 ? precisions : (['fp32'] as const)) {
+    contenders.push(pytorch(false, precision), ...(values.compile ? [pytorch(true, precision)] : []))
+  }
+}
+if (!hasTorch()) console.log(`${values.python} has no torch: PyTorch is left out (--python names another)`)
 
 const times = new Map<string, number[]>(contenders.map(({ name }) => [name, []]))
 for (let round = 0; round < Number(values.rounds); round++) {

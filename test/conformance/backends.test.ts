@@ -5,11 +5,13 @@
 import { availableParallelism } from 'node:os'
 import { afterAll, describe, expect, test } from 'vitest'
 import { CompiledBackend } from '../../src/engine/runtime/compiled.ts'
-import { conformanceCases, runCase } from '../../src/engine/runtime/interpreter/conformance.ts'
+import { conformanceCases, runCase, type ConformanceCase } from '../../src/engine/runtime/interpreter/conformance.ts'
 import { createInterpreterBackend } from '../../src/engine/runtime/interpreter/interpreter.ts'
 import { cpuFeatures, createNativeMachine, nativeUnavailable } from '../../src/engine/runtime/native/machine.ts'
 import { wasmUnavailable } from '../../src/engine/runtime/wasm/available.ts'
 import { createWasmMachine } from '../../src/engine/runtime/wasm/machine.ts'
+import { usesBf16, withPrecision } from '../../src/engine/trace/precision.ts'
+import type { Graph } from '../../src/engine/trace/trace.ts'
 import type { Machine } from '../../src/engine/runtime/backend.ts'
 
 interface Target {
@@ -37,9 +39,48 @@ const targets: readonly Target[] = [
   },
 ]
 
+const noBf16 = nativeUnavailable() ?? (cpuFeatures()?.bf16 ? undefined : 'this processor has no AVX512_BF16')
+/** Targets of the same graphs with their products in bf16. */
+const bf16Targets: readonly Target[] = [
+  {
+    name: 'native AVX-512 in bf16',
+    unavailable: noBf16,
+    machine: (threads) => createNativeMachine({ threads, poison: true }),
+  },
+  {
+    name: 'native AVX2 in bf16, expanded',
+    unavailable: nativeUnavailable(),
+    machine: (threads) => createNativeMachine({ threads, disable: ['avx512'], poison: true, expandBf16: true }),
+  },
+]
+
+interface Program {
+  readonly name: string
+  readonly graphs: readonly Graph[]
+  readonly values: ConformanceCase['values']
+  readonly tolerance: number
+}
+
+const programs: readonly Program[] = conformanceCases().map(({ name, forward, backward, values, tolerance }) => {
+  return { name, graphs: backward ? [forward, backward] : [forward], values, tolerance }
+})
+/** A number that is computed and then rounded may fall to the other side of an edge: one part in 2^8. */
+const bf16Programs = programs
+  .map(({ graphs, ...rest }) => {
+    return { ...rest, tolerance: 2 ** -8, graphs: graphs.map((graph) => withPrecision(graph, 'bf16')) }
+  })
+  .filter(({ graphs }) => graphs.some(usesBf16))
+
 const threads = Math.min(2, availableParallelism())
 
-for (const { name, unavailable, machine } of targets) {
+describeTargets(targets, programs)
+describeTargets(bf16Targets, bf16Programs)
+
+function describeTargets(described: readonly Target[], all: readonly Program[]): void {
+  for (const target of described) describeTarget(target, all)
+}
+
+function describeTarget({ name, unavailable, machine }: Target, all: readonly Program[]): void {
   describe.skipIf(unavailable !== undefined)(unavailable ? `${name} (skipped: ${unavailable})` : name, () => {
     const one = unavailable ? undefined : new CompiledBackend(machine(1))
     const many = unavailable ? undefined : new CompiledBackend(machine(threads))
@@ -48,8 +89,8 @@ for (const { name, unavailable, machine } of targets) {
       many?.dispose()
     })
     const exact = createInterpreterBackend({ precision: 'f64' })
-    test.each(conformanceCases().map((each) => [each.name, each] as const))('%s', (_, each) => {
-      for (const graph of [each.forward, ...(each.backward ? [each.backward] : [])]) {
+    test.each(all.map((each) => [each.name, each] as const))('%s', (_, each) => {
+      for (const graph of each.graphs) {
         const expected = runCase(exact, graph, each.values)
         const found = runCase(many!, graph, each.values)
         expect(found, 'one thread and several must agree to the bit').toEqual(runCase(one!, graph, each.values))

@@ -3,8 +3,9 @@ import { printGraph } from '../ir/print.ts'
 import { printKernel } from '../kernel/print.ts'
 import { planProgram } from '../plan/passes.ts'
 import type { Launch, Program } from '../plan/program.ts'
+import { usesBf16 } from '../trace/precision.ts'
 import type { Graph } from '../trace/trace.ts'
-import type { Backend, LaunchTime } from './backend.ts'
+import { assertPrecision, type Backend, type LaunchTime } from './backend.ts'
 import { CompiledBackend } from './compiled.ts'
 import { BackendError } from './create.ts'
 
@@ -23,6 +24,7 @@ export function inspect(backend: Backend, graph: Graph, what: Inspection): strin
       'Choose --backend native or --backend wasm.',
     )
   }
+  if (usesBf16(graph)) assertPrecision(backend, 'bf16')
   if (what === 'passes') return passesOf(backend, graph)
   const executable = backend.compile(graph)
   const { program } = executable
