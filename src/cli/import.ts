@@ -3,11 +3,12 @@ import type { Command } from 'commander'
 import { tokenizerFromDescription } from '../data/index.ts'
 import { nameOf, openPretrained, writeImportedRun, type Pretrained } from '../exchange/index.ts'
 import { totalParameters } from '../nn/parameter.ts'
-import { resolveRecipe, type ResolvedRecipe } from '../recipes/index.ts'
+import { resolveRecipe } from '../recipes/index.ts'
 import type { TokenizerRecord } from '../records/index.ts'
 import { recipeLedger } from '../train/index.ts'
 import { commandName } from './commandName.ts'
 import { defaultRunFolder } from './outFolder.ts'
+import { FINE_TUNING, settingsOf } from './pretrainedRecipe.ts'
 import { whole } from './quantity.ts'
 import type { Terminal } from './terminal.ts'
 import { version } from './version.ts'
@@ -42,7 +43,7 @@ async function importModel(path: string, flags: ImportFlags, { out, err }: Termi
   const source = await openPretrained(path)
   try {
     const folder = flags.out ?? defaultRunFolder(nameOf(source))
-    const recipe = recipeOf(source)
+    const recipe = resolveRecipe(FINE_TUNING, { config: settingsOf(source) })
     const tokenizer = source.tokenizer ?? { name: 'ids', vocab: source.model.vocab }
     await tokenizerFromDescription(tokenizer)
     for (const notice of source.notices) err.line(`${err.style('yellow', 'note:')} ${notice}`)
@@ -58,11 +59,6 @@ async function importModel(path: string, flags: ImportFlags, { out, err }: Termi
   } finally {
     source.close()
   }
-}
-
-/** The recipe `finetune` with the model of the source. */
-export function recipeOf({ model }: Pretrained): ResolvedRecipe {
-  return resolveRecipe('finetune', { config: { model } })
 }
 
 interface Imported {

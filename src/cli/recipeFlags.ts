@@ -8,6 +8,7 @@ import {
   recipes,
   resolveRecipe,
   type Override,
+  type RecipeChanges,
   type RecipeConfig,
   type ResolvedRecipe,
 } from '../recipes/index.ts'
@@ -57,8 +58,12 @@ export function addPrecisionFlag(command: Command): Command {
   return command.addOption(option.choices(precisions))
 }
 
-/** The recipe as the flags change it; `saved` is the configuration of a run that goes on. */
-export function recipeFromFlags(name: string, flags: RecipeFlags, saved?: RecipeConfig): ResolvedRecipe {
+/** The recipe as the flags change it; `saved` is the configuration of a run that goes on, or a part of one. */
+export function recipeFromFlags(
+  name: string,
+  flags: RecipeFlags,
+  saved?: RecipeConfig | Pick<RecipeChanges, 'config'>['config'],
+): ResolvedRecipe {
   const given: readonly (Override | undefined)[] = [
     override('train.precision', flags.precision, '--precision'),
     override('data.path', flags.data, '--data'),

@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { loadCorpus, unigramEntropy, type Corpus } from '../data/index.ts'
 import { assertPrecision, createBackend, type Backend } from '../engine/index.ts'
+import { openPretrained, type Pretrained } from '../exchange/index.ts'
 import { recipeNames, type ResolvedRecipe } from '../recipes/index.ts'
 import { createSampler, train, type EndEvent, type EvaluationEvent } from '../train/index.ts'
 import { addBackendFlags, backendOptions, type BackendFlags } from './backendFlags.ts'
@@ -11,6 +12,7 @@ import { EXIT, UsageError } from './errors.ts'
 import { interruptSignal } from './interrupt.ts'
 import { createNarrator, type Narrator } from './narrator.ts'
 import { defaultRunFolder } from './outFolder.ts'
+import { FINE_TUNING, settingsOf } from './pretrainedRecipe.ts'
 import {
   addPrecisionFlag,
   addRecipeFlags,
@@ -26,6 +28,7 @@ import type { Channel, Terminal } from './terminal.ts'
 
 interface TrainFlags extends RecipeFlags, BackendFlags {
   readonly out?: string
+  readonly from?: string
   readonly resume?: string
   readonly freshOptimizer?: boolean
   readonly sample: number
@@ -42,6 +45,7 @@ Examples:
   halflife train shakespeare-char-cpu --data input.txt    nanoGPT's CPU run
   halflife train --data notes/ --tokenizer gpt2 --steps 500
   halflife train --set optimizer.weightDecay=2 --set model.layers=6 --out runs/strong
+  halflife train --from gpt2/ --data notes.txt            nanoGPT's fine-tuning of a model of Hugging Face's
   halflife train --resume runs/strong                     go on where it stopped
   halflife train --resume runs/strong --steps 3000        … and further than planned
   halflife train --resume runs/strong --fresh-optimizer --optimizer lion
@@ -61,6 +65,7 @@ export function addTrain(program: Command, terminal: Terminal): void {
     .argument('[recipe]', `${recipeNames.join(', ')} (default: quickstart)`)
   addRecipeFlags(command)
     .option('--out <dir>', 'folder for checkpoints and metrics (default: runs/<recipe>-<time>)')
+    .option('--from <path>', 'begin with the weights of a run or of a model of Hugging Face’s (recipe: finetune)')
     .option('--resume <dir>', 'go on with a run from its last checkpoint')
     .option('--fresh-optimizer', "with --resume: start the optimizer's state from zero, as for another optimizer")
   addPrecisionFlag(addBackendFlags(command))
@@ -85,16 +90,30 @@ interface Plan {
   readonly recipe: ResolvedRecipe
   readonly folder: string
   readonly data: string
+  /** Weights to begin with; closed when the training has ended. */
+  readonly from: Pretrained | undefined
 }
 
 async function runTraining(name: string | undefined, flags: TrainFlags, terminal: Terminal): Promise<number> {
-  const { recipe, folder, data } = await planRun(name, flags)
+  const from = flags.from === undefined ? undefined : await openPretrained(flags.from)
+  try {
+    return await trainPlanned(await planRun(name, flags, from), flags, terminal)
+  } finally {
+    from?.close()
+  }
+}
+
+async function trainPlanned(
+  { recipe, folder, data, from }: Plan,
+  flags: TrainFlags,
+  terminal: Terminal,
+): Promise<number> {
   const backend = createBackend(backendOptions(flags))
   assertPrecision(backend, recipe.config.train.precision)
   const narrator = createNarrator(terminal.err, process.stderr)
   try {
     const corpus = await loadCorpus({ data, tokenizer: recipe.config.data.tokenizer })
-    const ending = await follow({ recipe, corpus, backend, folder, flags }, narrator, terminal.err)
+    const ending = await follow({ recipe, corpus, backend, folder, from, flags }, narrator, terminal.err)
     if (flags.json === true) terminal.out.line(JSON.stringify(ending.end.summary, null, 2))
     if (ending.end.reason === 'interrupted') {
       tellInterrupted(ending.end, terminal.err)
@@ -109,7 +128,7 @@ async function runTraining(name: string | undefined, flags: TrainFlags, terminal
 }
 
 /** Settles what is trained, on what, and where it is written, before anything is loaded. */
-async function planRun(name: string | undefined, flags: TrainFlags): Promise<Plan> {
+async function planRun(name: string | undefined, flags: TrainFlags, from: Pretrained | undefined): Promise<Plan> {
   const saved = flags.resume === undefined ? null : await readSavedRun(flags.resume)
   if (saved !== null && name !== undefined && name !== saved.recipe) {
     throw new UsageError(
@@ -117,7 +136,16 @@ async function planRun(name: string | undefined, flags: TrainFlags): Promise<Pla
       'Leave the recipe out when you resume.',
     )
   }
-  const recipe = recipeFromFlags(saved?.recipe ?? name ?? 'quickstart', flags, saved?.config)
+  if (saved !== null && from !== undefined) {
+    throw new UsageError(
+      `A run cannot go on from ${saved.folder} and begin with the weights of ${from.path} at once.`,
+      'Leave out --from to go on with a run, or --resume to begin a new one.',
+    )
+  }
+  const recipe =
+    from === undefined
+      ? recipeFromFlags(saved?.recipe ?? name ?? 'quickstart', flags, saved?.config)
+      : recipeFromFlags(name ?? FINE_TUNING, flags, settingsOf(from))
   const data = recipe.config.data.path
   if (data === null) {
     throw new UsageError(
@@ -125,7 +153,7 @@ async function planRun(name: string | undefined, flags: TrainFlags): Promise<Pla
       'Give one with --data: a text file, a folder, or a built-in corpus such as moby-dick.',
     )
   }
-  return { recipe, data, folder: flags.out ?? saved?.folder ?? defaultRunFolder(recipe.name) }
+  return { recipe, data, from, folder: flags.out ?? saved?.folder ?? defaultRunFolder(recipe.name) }
 }
 
 interface Run {
@@ -133,6 +161,7 @@ interface Run {
   readonly corpus: Corpus
   readonly backend: Backend
   readonly folder: string
+  readonly from: Pretrained | undefined
   readonly flags: TrainFlags
 }
 
@@ -144,7 +173,7 @@ interface Ending {
 
 /** Trains to the end or to Ctrl-C, telling every event. */
 async function follow(run: Run, narrator: Narrator, err: Channel): Promise<Ending> {
-  const { recipe, corpus, backend, folder } = run
+  const { recipe, corpus, backend, folder, from } = run
   const { resume, freshOptimizer, lookEvery } = run.flags
   const interrupt = interruptSignal(() => {
     narrator.say(err.style('yellow', 'Stopping: saving a checkpoint. Ctrl-C again ends the program at once.'))
@@ -154,7 +183,7 @@ async function follow(run: Run, narrator: Narrator, err: Channel): Promise<Endin
   let after: EvaluationEvent | null = null
   try {
     const { signal } = interrupt
-    const options = { recipe, corpus, backend, out: folder, resume, freshOptimizer, lookEvery, signal }
+    const options = { recipe, corpus, backend, out: folder, from, resume, freshOptimizer, lookEvery, signal }
     for await (const event of train(options)) {
       narrator.tell(event)
       if (event.kind === 'end') end = event

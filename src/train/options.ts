@@ -1,6 +1,7 @@
 /** What a training run is started with. */
 import type { Corpus } from '../data/index.ts'
 import type { Backend } from '../engine/index.ts'
+import type { Pretrained } from '../exchange/index.ts'
 import type { RecipeConfig } from '../recipes/index.ts'
 
 export interface TrainOptions {
@@ -11,6 +12,8 @@ export interface TrainOptions {
   readonly backend: Backend
   /** Folder for metrics and checkpoints, made if need be; null writes nothing. */
   readonly out: string | null
+  /** Weights to begin with in place of drawn ones, of the recipe's model; the caller opens and closes them. */
+  readonly from?: Pretrained | undefined
   /** Run folder or checkpoint to continue from; its recipe is compared with the given one and differences announced. */
   readonly resume?: string | undefined
   /** On resume: leave the checkpoint's optimizer state unread and start it from zero. Default false. */

@@ -20,6 +20,7 @@ import { initialiseParameters } from './initialise.ts'
 import { Observer } from './observer.ts'
 import type { TrainOptions } from './options.ts'
 import { Pace } from './pace.ts'
+import { loadPretrained } from './pretrained.ts'
 import { compilePrograms, type TrainingPrograms } from './programs.ts'
 import { computedBy } from './resume.ts'
 import type { RunSetup } from './setup.ts'
@@ -74,7 +75,9 @@ export class TrainingSession {
       for (const { name, shape } of optimizer.init(parameters)) backend.buffer(name, 'f32', shape).fill(0)
     }
     if (!from) {
-      initialiseParameters(backend, parameters, recipe.config.train.seed)
+      const { from: pretrained } = this.#parts.options
+      if (pretrained) loadPretrained(backend, pretrained)
+      else initialiseParameters(backend, parameters, recipe.config.train.seed)
       clearOptimizer()
     } else {
       const fresh = this.#parts.options.freshOptimizer === true

@@ -15,6 +15,7 @@ import {
 } from '../checkpoint/index.ts'
 import { corpusRecordOf } from '../data/index.ts'
 import type { Backend, NumberArray } from '../engine/index.ts'
+import { copySource } from '../exchange/index.ts'
 import { RUN_CONFIG_VERSION, type CheckpointRecord, type MetricsLine, type ObservedRecord } from '../records/index.ts'
 import type { Ledger } from '../optim/index.ts'
 import type { TrainOptions } from './options.ts'
@@ -40,7 +41,10 @@ export function openStorage(options: TrainOptions, ledger: Ledger, step: number 
   if (out === null) return null
   prepareRunFolder(out)
   const metrics = openMetrics(join(out, RUN_FILES.metrics), step === null ? {} : { resumeFromStep: step })
-  if (step === null) writeRunConfig(out, runConfig(options))
+  if (step === null) {
+    writeRunConfig(out, runConfig(options))
+    if (options.from) copySource(options.from, out)
+  }
   writeLedger(out, ledger)
   return {
     log: (line) => metrics.append(line),
@@ -52,7 +56,8 @@ export function openStorage(options: TrainOptions, ledger: Ledger, step: number 
   }
 }
 
-function runConfig({ recipe, corpus, backend }: TrainOptions) {
+function runConfig({ recipe, corpus, backend, from }: TrainOptions) {
+  const pretrained = from && { path: from.path, format: from.format, dtypes: from.dtypes }
   return {
     version: RUN_CONFIG_VERSION,
     halflife: packageVersion(),
@@ -63,6 +68,7 @@ function runConfig({ recipe, corpus, backend }: TrainOptions) {
     threads: backend.threads,
     corpus: corpusRecordOf(corpus),
     tokenizer: corpus.tokenizer.describe(),
+    ...(pretrained ? { pretrained } : {}),
   } as const
 }
 

@@ -3,6 +3,7 @@ import type { LoadedCheckpoint } from '../checkpoint/index.ts'
 import { corpusRecordOf } from '../data/index.ts'
 import { TrainingError, type StartEvent, type TrainEvent } from './events.ts'
 import type { TrainOptions } from './options.ts'
+import { checkPretrained, pretrainedNotices } from './pretrained.ts'
 import { resumeChanges, resumeNotices } from './resume.ts'
 import { TrainingSession } from './session.ts'
 import { runSetup, type RunSetup } from './setup.ts'
@@ -25,6 +26,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       'Leave --fresh-optimizer out, or name the run to go on from with --resume.',
     )
   }
+  checkPretrained(options, setup.step)
   const resumePoint = options.resume === undefined ? null : readResumePoint(options.resume, options)
   const start = startEvent(options, setup, resumePoint)
   const storage = openStorage(options, setup.ledger, resumePoint?.metadata.step ?? null)
@@ -59,6 +61,7 @@ function startEvent(options: TrainOptions, setup: RunSetup, from: LoadedCheckpoi
     notices: [
       ...(backend.note === undefined ? [] : [backend.note]),
       ...(from ? resumeNotices(from.metadata, options) : []),
+      ...(options.from ? pretrainedNotices(options.from) : []),
     ],
   }
 }
