@@ -16,7 +16,7 @@ export function fuse(graph: PlanGraph): Step[] {
   const columns = columnSteps(graph)
   const claimed = new Map<PlanNode, object>()
   for (const step of columns) for (const node of [...step.nodes, step.reduce]) claimed.set(node, step)
-  const fusion = new Fusion(claimed)
+  const fusion = new Fusion(claimed, graph.recomputed ?? new Set())
   for (const node of graph.nodes) fusion.add(node)
   const results = resultTest(graph, fusion)
   const steps: Step[] = [...columns]
@@ -75,8 +75,11 @@ function columnSteps(graph: PlanGraph): ColumnStep[] {
 class Fusion {
   readonly #unit = new Map<PlanNode, object>()
 
-  constructor(claimed: ReadonlyMap<PlanNode, object>) {
+  readonly #recomputed: ReadonlySet<PlanNode>
+
+  constructor(claimed: ReadonlyMap<PlanNode, object>, recomputed: ReadonlySet<PlanNode>) {
     for (const [node, unit] of claimed) this.#unit.set(node, unit)
+    this.#recomputed = recomputed
   }
 
   /** The group, column step or node itself that computes a node. */
@@ -88,20 +91,43 @@ class Fusion {
     return new Set([...this.#unit.values()].filter((unit): unit is Group => isGroup(unit)))
   }
 
+  /** Gives a node a group: that of an input, or one of its own. What is computed again for a reader waits for it. */
   add(node: PlanNode): void {
+    if (this.#unit.has(node)) this.#addRecomputed(node)
+    else if (!this.#recomputed.has(node)) this.#add(node)
+  }
+
+  /** What is computed again for a node of a column step and is no part of that. */
+  #addRecomputed(node: PlanNode): void {
+    for (const input of node.inputs) if (this.#recomputed.has(input)) this.#add(input)
+  }
+
+  #add(node: PlanNode): void {
     if (this.#unit.has(node)) return
     const reduces = isLastAxisReduce(node)
     if (!reduces && node.op.lowering.kind !== 'elementwise') return
     const space = reduces ? node.inputs[0]!.shape : node.shape
-    let home: Group = { space, nodes: [node] }
-    this.#unit.set(node, home)
-    for (const input of node.inputs) {
+    let home: Group = { space, nodes: this.#withRecomputed(node, space) }
+    for (const member of home.nodes) this.#unit.set(member, home)
+    for (const input of home.nodes.flatMap((member) => member.inputs)) {
       const other = this.#unit.get(input)
       if (!other || !isGroup(other) || other === home) continue
       const merged = this.#mergedSpace(home, other)
       if (!merged || this.#operands([home, other]) > mostOperands || this.#wouldCycle([home, other])) continue
       home = this.#merge(home, other, merged)
     }
+  }
+
+  /** A node behind those that are computed again for it, in order. One of another shape gets a group like any other. */
+  #withRecomputed(node: PlanNode, space: Shape): PlanNode[] {
+    const nodes = [node]
+    for (const input of node.inputs) {
+      if (!this.#recomputed.has(input) || this.#unit.has(input)) continue
+      const fits = sameShape(input.shape, space) || isRowsOf(input.shape, space)
+      if (fits && input.op.lowering.kind === 'elementwise') nodes.push(...this.#withRecomputed(input, space))
+      else this.#add(input)
+    }
+    return [...new Set(nodes)].toSorted((x, y) => x.id - y.id)
   }
 
   #merge(a: Group, b: Group, space: Shape): Group {

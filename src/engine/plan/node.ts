@@ -29,6 +29,8 @@ export interface PlanGraph {
   readonly nodes: readonly PlanNode[]
   readonly outputs: ReadonlyMap<string, PlanNode>
   readonly updates: ReadonlyMap<string, PlanNode>
+  /** Nodes that are computed again for their one reader, and belong into its kernel. */
+  readonly recomputed?: ReadonlySet<PlanNode>
 }
 
 /** Copies a traced graph. Tracing order is kept: forward, then backward, then the optimizer, each temporary short-lived. */

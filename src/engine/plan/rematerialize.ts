@@ -13,6 +13,7 @@ export function rematerialize(graph: PlanGraph): PlanGraph {
   const results = new Set([...graph.outputs.values(), ...graph.updates.values()])
   const inputsOf = new Map<PlanNode, PlanNode[]>(graph.nodes.map((node) => [node, [...node.inputs]]))
   const nodes: PlanNode[] = []
+  const copies = new Set<PlanNode>()
   // Users first, so that a copied reader makes its own inputs' readers more.
   for (const node of graph.nodes.toReversed()) {
     const readers = [...new Set(users.get(node)!)]
@@ -22,6 +23,7 @@ export function rematerialize(graph: PlanGraph): PlanGraph {
     }
     for (const reader of readers) {
       const copy = new PlanNode(node.id, node, node.inputs)
+      copies.add(copy)
       inputsOf.set(copy, [...node.inputs])
       nodes.push(copy)
       const own = inputsOf.get(reader)!
@@ -35,7 +37,7 @@ export function rematerialize(graph: PlanGraph): PlanGraph {
       )
     }
   }
-  return rebuild(graph, nodes.toReversed(), inputsOf)
+  return rebuild(graph, nodes.toReversed(), inputsOf, copies)
 }
 
 function fuses(node: PlanNode): boolean {
@@ -54,18 +56,30 @@ function rebuild(
   graph: PlanGraph,
   order: readonly PlanNode[],
   inputsOf: ReadonlyMap<PlanNode, readonly PlanNode[]>,
+  copies: ReadonlySet<PlanNode>,
 ): PlanGraph {
   const made = new Map<PlanNode, PlanNode>()
-  const nodes = order.map((node, id) => {
+  const nodes: PlanNode[] = []
+  const make = (node: PlanNode): void => {
+    const inputs = inputsOf.get(node)!
+    // A copy stands right before its reader.
+    for (const input of inputs) if (copies.has(input) && !made.has(input)) make(input)
     const copy = new PlanNode(
-      id,
+      nodes.length,
       node,
-      inputsOf.get(node)!.map((input) => made.get(input)!),
+      inputs.map((input) => made.get(input)!),
     )
     made.set(node, copy)
-    return copy
-  })
+    nodes.push(copy)
+  }
+  for (const node of order) if (!copies.has(node)) make(node)
   const moved = (map: ReadonlyMap<string, PlanNode>): Map<string, PlanNode> =>
     new Map([...map].map(([name, node]) => [name, made.get(node)!]))
-  return { name: graph.name, nodes, outputs: moved(graph.outputs), updates: moved(graph.updates) }
+  return {
+    name: graph.name,
+    nodes,
+    outputs: moved(graph.outputs),
+    updates: moved(graph.updates),
+    recomputed: new Set([...copies].map((copy) => made.get(copy)!)),
+  }
 }
