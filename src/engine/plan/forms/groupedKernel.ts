@@ -3,6 +3,7 @@ import { KernelBuilder } from '../../kernel/builder.ts'
 import type { Bound, Value } from '../../kernel/kernel.ts'
 import type { BuiltKernel } from '../launchSpec.ts'
 import { fewestRows, type MatmulPlan } from './matmul.ts'
+import { eachPanel } from './panels.ts'
 import { lanesOf, matmulTile } from './matmulTile.ts'
 
 const floatBytes = 4
@@ -121,13 +122,8 @@ class GroupedEmitter {
 
   /** The full column panels in a loop, the narrow last one (if any) on its own. */
   #columns(from: Bound, to: Bound, body: (column: Value, last: boolean) => void): void {
-    const b = this.#b
     const { shape, blocking, panelWidth } = this.#plan
-    const full = Math.floor(shape.n / panelWidth)
-    if (full === blocking.columnPanels) return b.for(from, to, 1, (column) => body(column, false))
-    const dynamic = (bound: Bound): Value => (typeof bound === 'number' ? b.int(bound) : bound)
-    if (full > 0) b.for(from, b.intMin(dynamic(to), full), 1, (column) => body(column, false))
-    b.for(b.intMax(dynamic(from), full), to, 1, (column) => body(column, true))
+    eachPanel(this.#b, [from, to], { full: Math.floor(shape.n / panelWidth), all: blocking.columnPanels }, body)
   }
 
   /** Row panels [from, to) of a group: full ones, then the rows that are left by shorter tiles, each at most once. */

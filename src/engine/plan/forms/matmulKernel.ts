@@ -3,6 +3,7 @@ import { KernelBuilder } from '../../kernel/builder.ts'
 import type { Bound, Kernel, Value } from '../../kernel/kernel.ts'
 import { columns } from './columns.ts'
 import type { MatmulPlan } from './matmul.ts'
+import { eachPanel } from './panels.ts'
 import { lanesOf, matmulTile, type TileOperand } from './matmulTile.ts'
 
 const floatBytes = 4
@@ -219,13 +220,8 @@ export class MatmulEmitter {
 
   /** Column panels [from, to): the full ones in a loop, the narrow last one (if any) on its own. */
   #columns(from: Bound, to: Bound, body: (column: Value, last: boolean) => void): void {
-    const b = this.#b
     const { shape, blocking, panelWidth } = this.#plan
-    const full = Math.floor(shape.n / panelWidth)
-    if (full === blocking.columnPanels) return b.for(from, to, 1, (column) => body(column, false))
-    const dynamic = (bound: Bound): Value => (typeof bound === 'number' ? b.int(bound) : bound)
-    if (full > 0) b.for(from, b.intMin(dynamic(to), full), 1, (column) => body(column, false))
-    b.for(b.intMax(dynamic(from), full), to, 1, (column) => body(column, true))
+    eachPanel(this.#b, [from, to], { full: Math.floor(shape.n / panelWidth), all: blocking.columnPanels }, body)
   }
 
   /** Row panels [from, to): those with all their rows, then the short last one (if any). */

@@ -3,6 +3,7 @@ import { KernelBuilder } from '../../kernel/builder.ts'
 import type { Bound, Kernel, Value } from '../../kernel/kernel.ts'
 import { matmulTile } from './matmulTile.ts'
 import type { PairMatmulPlan } from './pairMatmul.ts'
+import { eachPanel } from './panels.ts'
 
 const wordBytes = 4
 
@@ -77,25 +78,17 @@ class PairEmitter {
   /** The full column panels in a loop, the narrow last one (if any) on its own. */
   #columns(from: Bound, to: Bound, body: (column: Value, last: boolean) => void): void {
     const { shape, blocking, panelWidth } = this.#plan
-    this.#fullAndRest(from, to, Math.floor(shape.n / panelWidth), blocking.columnPanels, body)
+    eachPanel(this.#b, [from, to], { full: Math.floor(shape.n / panelWidth), all: blocking.columnPanels }, body)
   }
 
   /** Row panels with all their rows, then the short last one (if any). */
   #rows(operands: Operands, from: Value, to: Value, column: Value, last: boolean, depth: Depth): void {
     const { shape, blocking } = this.#plan
     const full = Math.floor(shape.m / blocking.tileRows)
-    this.#fullAndRest(from, to, full, blocking.rowPanels, (panel, short) => {
+    eachPanel(this.#b, [from, to], { full, all: blocking.rowPanels }, (panel, short) => {
       const rows = short ? shape.m % blocking.tileRows : blocking.tileRows
       this.#tile(operands, panel, rows, column, last, depth)
     })
-  }
-
-  #fullAndRest(from: Bound, to: Bound, full: number, all: number, body: (at: Value, rest: boolean) => void): void {
-    const b = this.#b
-    if (full === all) return b.for(from, to, 1, (at) => body(at, false))
-    const value = (bound: Bound): Value => (typeof bound === 'number' ? b.int(bound) : bound)
-    if (full > 0) b.for(from, b.intMin(value(to), full), 1, (at) => body(at, false))
-    b.for(b.intMax(value(from), full), to, 1, (at) => body(at, true))
   }
 
   #tile(operands: Operands, panel: Value, rows: number, column: Value, last: boolean, depth: Depth): void {
