@@ -39,6 +39,6 @@ export function meanLoss(logits: Tensor, targets: Tensor): Tensor {
  * PaLM adds 1e-4 of it (arXiv:2204.02311, §5), OLMo-2 1e-5. logits [N, V], targets i32 with N elements -> []
  */
 export function meanZLoss(logits: Tensor, targets: Tensor): Tensor {
-  const counts = counted(reshape(targets, [-1])) // [N]
-  return div(sum(mul(square(logSumExp(logits)), counts)), sum(counts))
+  const counts = counted(reshape(targets, [-1, 1])) // [N, 1], as the logarithms, so that one pass does all
+  return div(sum(mul(square(logSumExp(logits)), counts)), sum(counted(reshape(targets, [-1]))))
 }

@@ -90,12 +90,12 @@ export const crossEntropyRow: OpRow = {
   ],
 }
 
-/** The result is [N]. */
+/** The result is [N, 1]. */
 export const logSumExpRow: OpRow = {
   name: 'logSumExp',
   infer: ([x]) => {
     checkDTypes('logSumExp', [x!], ['f32'])
-    if (x!.shape.length === 2) return { dtype: 'f32', shape: x!.shape.slice(0, 1) }
+    if (x!.shape.length === 2) return { dtype: 'f32', shape: [x!.shape[0]!, 1] }
     throw new ShapeError(`logSumExp: expected [N, V], got ${describeType(x!)}`)
   },
   evaluate: ([x], _, output) => {
@@ -113,12 +113,12 @@ export const logSumExpRow: OpRow = {
     kind: 'compose',
     compose: ([x]) => {
       const { sumOfExp } = rowStatistics(x!)
-      return reshape(add(log(sumOfExp), maxOver(x!, -1, perRow)), [-1])
+      return add(log(sumOfExp), maxOver(x!, -1, perRow))
     },
   },
   gradient: ({ inputs: [x], gradient }) => {
     const { shifted, sumOfExp } = rowStatistics(x!)
-    return [mul(mul(exp(shifted), reciprocal(sumOfExp)), reshape(gradient, [-1, 1]))]
+    return [mul(mul(exp(shifted), reciprocal(sumOfExp)), gradient)]
   },
   flops: ([x]) => 4 * sizeOf(x!.shape),
   samples: [
@@ -128,7 +128,7 @@ export const logSumExpRow: OpRow = {
   ],
 }
 
-/** ln Σ e^x of each row: x [N, V] -> [N]. Beside `crossEntropy` of the same logits it costs nearly nothing. */
+/** ln Σ e^x of each row: x [N, V] -> [N, 1]. Beside `crossEntropy` of the same logits it costs nearly nothing. */
 export function logSumExp(x: Tensor): Tensor {
   return createTensor(logSumExpRow, [x])
 }
