@@ -19,6 +19,7 @@ export {
   type RouterOptions,
   type Routing,
 } from './experts.ts'
+export { cacheName, DECODING_INPUTS, decodingPass, type DecodingPass } from './decodingPass.ts'
 export { embedding, gatedMlp, layerNormed, linear, mlp, rmsNormed } from './layers.ts'
 export { lossSum, meanLoss, meanZLoss } from './loss.ts'
 export {

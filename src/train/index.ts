@@ -18,7 +18,16 @@ export { train } from './trainer.ts'
 export { compileStep, type CompiledStep, type CompileStepOptions, type StepMeasures } from './compileStep.ts'
 export { initialiseParameters } from './initialise.ts'
 export type { TrainOptions } from './options.ts'
-export { createSampler, openSampler, type OpenedSampler, type Sampler, type SampleOptions } from './sample.ts'
+export { chooseToken, type Choice } from './chooseToken.ts'
+export {
+  createSampler,
+  openSampler,
+  type Generation,
+  type OpenedSampler,
+  type Sampler,
+  type SampleOptions,
+  type StopReason,
+} from './sample.ts'
 export { inspectStep } from './inspection.ts'
 export { modelSetup, recipeLedger } from './setup.ts'
 export { restoreWeights } from './storage.ts'

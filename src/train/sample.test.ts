@@ -1,47 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { randomSequence } from '../random/index.ts'
 import { resolveRecipe, type RecipeConfig } from '../recipes/index.ts'
 import { float32 } from './backends.test.data.ts'
 import { initialiseParameters } from './initialise.ts'
-import { chooseToken, createSampler, type SampleOptions } from './sample.ts'
+import { createSampler, type Generation, type SampleOptions } from './sample.ts'
 import { modelSetup } from './setup.ts'
 import { tinyCorpus } from './tiny.test.data.ts'
 
 const config: RecipeConfig = resolveRecipe('quickstart', {
   config: { model: { layers: 1, heads: 2, width: 8, context: 4, vocab: 16 } },
 }).config
-
-describe('chooseToken', () => {
-  const logits = [0, Math.log(2), Math.log(5), Math.log(2), 99]
-  const choose = (temperature: number, topK = Infinity, u = 0): number => {
-    return chooseToken(logits, 4, { temperature, topK, random: { uniform: () => u } })
-  }
-  test('temperature 0 takes the likeliest, and never a row beyond the vocabulary', () => {
-    expect(choose(0)).toBe(2)
-  })
-
-  test('draws each token with its share: 1, 2, 5 and 2 of 10', () => {
-    const drawn = [0.05, 0.15, 0.25, 0.35, 0.75, 0.85, 0.999].map((u) => choose(1, Infinity, u))
-    expect(drawn).toEqual([0, 1, 1, 2, 2, 3, 3])
-  })
-
-  test('the k likeliest only; of equals the lower id', () => {
-    const drawn = [0, 0.7, 0.72, 0.999].map((u) => choose(1, 2, u)) // 5/7 and 2/7
-    expect(drawn).toEqual([2, 2, 1, 1])
-    expect(choose(5, 1, 0.999)).toBe(2)
-  })
-
-  test('a low temperature sharpens, a high one flattens', () => {
-    const random = randomSequence([1, 2])
-    const share = (temperature: number): number => {
-      const drawn = Array.from({ length: 1000 }, () => chooseToken(logits, 4, { temperature, topK: Infinity, random }))
-      return drawn.filter((token) => token === 2).length / 1000
-    }
-    // softmax of (0, ln 2, ln 5, ln 2)/T at ln 5: 25/34 at T = 1/2, and 5^.1/(1 + 2·2^.1 + 5^.1) = 0.272 at T = 10
-    expect(share(0.5)).toBeCloseTo(25 / 34, 1)
-    expect(share(10)).toBeCloseTo(0.272, 1)
-  })
-})
 
 describe('a sampler', () => {
   const tokenizer = { ...tinyCorpus(13).tokenizer, encode: (text: string) => Uint16Array.from(text, Number) }
@@ -68,7 +35,64 @@ describe('a sampler', () => {
     expect(await greedy('2')).toEqual(await sample({ prompt: '2', tokens: 6, topK: 1 }))
   })
 
+  test('writes the text that its tokens are, and ends it before a stop string', async () => {
+    const backend = float32.create()
+    const digits = {
+      ...tokenizer,
+      decode: (ids: ArrayLike<number>) => Array.from(ids, (id) => 'abcdefghijklm'[id]).join(''),
+    }
+    initialiseParameters(backend, modelSetup(config, digits.vocab).parameters, 3)
+    const sampler = createSampler(backend, config, digits)
+    const written = async (options: SampleOptions): Promise<[string, Generation]> => {
+      const pieces = sampler.write({ prompt: '12', tokens: 20, seed: 7, ...options })
+      for (let text = ''; ;) {
+        const next = await pieces.next()
+        if (next.done === true) return [text, next.value]
+        text += next.value
+      }
+    }
+    const [whole, generation] = await written({})
+    expect(whole).toBe(digits.decode(await sample({ prompt: '12', tokens: 20, seed: 7 })))
+    expect(await sampler.text({ prompt: '12', tokens: 20, seed: 7 })).toBe(`12${whole}`)
+    expect(generation).toMatchObject({ reason: 'tokens', promptTokens: 2, tokens: 20 })
+    expect(generation.tokensPerSecond).toBeGreaterThan(0)
+    const stop = whole.slice(5, 8)
+    const [cut, early] = await written({ stop: ['never', stop] })
+    expect(cut).toBe(whole.slice(0, whole.indexOf(stop)))
+    expect(early).toMatchObject({ reason: 'stop', tokens: whole.indexOf(stop) + 3 })
+    backend.dispose()
+  })
+
+  test('ends at the token that ends a document, unless told to go on', async () => {
+    const backend = float32.create()
+    initialiseParameters(backend, modelSetup(config, tokenizer.vocab).parameters, 3)
+    const free = await sample({ prompt: '12', tokens: 20, seed: 7 })
+    const sampler = createSampler(backend, config, { ...tokenizer, end: free[4]! })
+    const ids = async (options: SampleOptions): Promise<number[]> => {
+      const found: number[] = []
+      for await (const id of sampler.generate({ prompt: '12', tokens: 20, seed: 7, ...options })) found.push(id)
+      return found
+    }
+    expect(await ids({})).toEqual(free.slice(0, free.indexOf(free[4]!)))
+    expect(await ids({ ignoreEnd: true })).toEqual(free)
+    backend.dispose()
+  })
+
+  test('begins where the tokenizer says a document begins', async () => {
+    const backend = float32.create()
+    initialiseParameters(backend, modelSetup(config, tokenizer.vocab).parameters, 3)
+    const sampler = createSampler(backend, config, { ...tokenizer, begin: [1, 2] })
+    const found: number[] = []
+    for await (const id of sampler.generate({ tokens: 5, temperature: 0 })) found.push(id)
+    expect(found).toEqual(await sample({ prompt: '12', tokens: 5, temperature: 0 }))
+    backend.dispose()
+  })
+
   test.each([
+    [{ topP: 0 }, 'topP is 0; it must be above 0 and at most 1.'],
+    [{ minP: 1.5 }, 'minP is 1.5; it must be from 0 to 1.'],
+    [{ repetitionPenalty: 0.5 }, 'repetitionPenalty is 0.5; it must be a finite number, 1 or more.'],
+    [{ stop: [''] }, 'A stop string is empty'],
     [{ tokens: -1 }, 'tokens is -1; it must be a whole number, 0 or more.'],
     [{ temperature: Number.NaN }, 'temperature is NaN; it must be a finite number, 0 or more.'],
     [{ topK: 0 }, 'topK is 0; it must be a whole number, 1 or more.'],

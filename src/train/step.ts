@@ -8,17 +8,16 @@
  *     evaluate    sum and count of a batch's losses, by the weights that the optimizer would publish
  *     publish     replaces the weights by those, where they are not the ones being trained (Schedule-Free)
  *     norms       sums of squares of the weights by role
- *     sample      logits of one position of one sequence
+ *     prefill     a stretch of a prompt, and the logits of its last token (decoder.ts)
+ *     decode      the same of one token
  *
  * Parameters, moments and gradient sums are states under their own names, so all programs of a backend share them.
  */
 import {
   add,
   clipByGlobalNorm,
-  gather,
   gradient,
   mul,
-  scope,
   square,
   sum,
   trace,
@@ -60,9 +59,6 @@ export interface StepSetup extends ModelSetup {
 
 /** Names of the inputs that hold a batch; both i32 [B, T]. */
 export const BATCH_INPUTS = { ids: 'ids', targets: 'targets' } as const
-
-/** The input of `sample` that says which position's logits to give; i32 [1]. */
-export const SAMPLE_POSITION = 'position'
 
 /** The output that holds what the decay adds to the loss; [], absent unless it acts there. */
 export const PENALTY_OUTPUT = 'penalty'
@@ -230,17 +226,5 @@ export function traceNorms({ parameters }: ModelSetup): Graph {
       squares[role] = others ? add(others, own) : own
     }
     return { outputs: squares }
-  })
-}
-
-/** Inputs ids i32 [1, T] and position i32 [1]; outputs logits [1, V] of that position. */
-export function traceSample({ model, config, parameters }: ModelSetup): Graph {
-  return trace('sample', (context) => {
-    const ids = context.input(BATCH_INPUTS.ids, 'i32', [1, config.context])
-    const position = context.input(SAMPLE_POSITION, 'i32', [1])
-    const traced = traceParameters(context, parameters)
-    const x = model.hidden(traced, config, ids, evaluationPass()) // [N, C]
-    const chosen = scope('lm_head', () => gather(x, position)) // [1, C]
-    return { outputs: { logits: logitsOf(chosen, model.outputLayer(traced, config)) } }
   })
 }

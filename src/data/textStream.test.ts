@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { tokenizerFromDescription } from '../data/index.ts'
+import { tokenizerFromDescription } from './tokenizers.ts'
 import { textStream } from './textStream.ts'
 
 test('bytes of one character are held back until it is whole', async () => {
@@ -27,4 +27,33 @@ test('GPT-2’s tokens stream to the text that they are', async () => {
   const text = 'Call me Ishmael. 𝛌 decays → half-life ☕'
   const stream = textStream(tokenizer)
   expect([...tokenizer.encode(text)].map((id) => stream.push(id)).join('') + stream.end()).toBe(text)
+})
+
+test('a stop string ends the text, though it begins and ends within tokens', async () => {
+  const tokenizer = await tokenizerFromDescription({ name: 'gpt2' })
+  const ids = [...tokenizer.encode('One two\n\nThree four')]
+  for (const [stop, expected] of [
+    [['wo\n\nTh'], 'One t'],
+    [['four', 'two'], 'One '],
+    [['fourth'], 'One two\n\nThree four'],
+    [['\n', 'O'], ''],
+  ] as const) {
+    const stream = textStream(tokenizer, { stop })
+    let text = ''
+    for (const id of ids) {
+      text += stream.push(id)
+      expect(expected.startsWith(text)).toBe(true) // nothing is given that would have to be taken back
+    }
+    expect(text + stream.end()).toBe(expected)
+    expect(stream.stopped).toBe(!stop.includes('fourth' as never))
+  }
+})
+
+test('the space of a word that follows the prompt is kept', () => {
+  const words = ['Hello', 'world']
+  const decode = (ids: ArrayLike<number>): string =>
+    Array.from(ids, (id) => ` ${words[id]}`)
+      .join('')
+      .slice(1)
+  expect(textStream({ decode }, { before: [0] }).push(1)).toBe(' world')
 })
