@@ -2,7 +2,7 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { loadCheckpoint } from '../checkpoint/index.ts'
 import { createBackend } from '../engine/index.ts'
-import { createSampler, modelSetup, restoreWeights, type Generation, type SampleOptions } from '../train/index.ts'
+import { createSampler, modelSetup, restoreWeights, type Generation } from '../train/index.ts'
 import { addBackendFlags, backendOptions, type BackendFlags } from './backendFlags.ts'
 import { finiteNumber, wholeNumber } from './recipeFlags.ts'
 import { readSavedRun } from './savedRun.ts'
@@ -72,26 +72,19 @@ async function writeSample(folder: string, flags: SampleFlags, { out, err }: Ter
   try {
     const checkpoint = loadCheckpoint(folder, which, { optimizer: false })
     restoreWeights(backend, modelSetup(config, tokenizer.vocab), checkpoint)
-    const { tokens, temperature, topK, topP, minP, repetitionPenalty, stop, ignoreEnd, seed } = flags
-    const options: SampleOptions = {
-      prompt,
-      special,
-      tokens,
-      temperature,
-      topK,
-      topP,
-      minP,
-      repetitionPenalty,
-      stop,
-      ignoreEnd,
-      seed,
-    }
-    const pieces = createSampler(backend, config, tokenizer).write(options)
+    const { tokens, temperature, topK, topP, minP, repetitionPenalty, stop = [], ignoreEnd = false, seed } = flags
+    const plain = { prompt, special, tokens, temperature, stop, ignoreEnd, seed }
+    const pieces = createSampler(backend, config, tokenizer).write({ ...plain, topK, topP, minP, repetitionPenalty })
     if (flags.json === true) {
       let text = prompt
       const generation = await each(pieces, (piece) => (text += piece))
-      const unset = { topK: null, topP: null, minP: null, repetitionPenalty: null, stop: [], ignoreEnd: false }
-      const asked = { prompt, tokens, temperature, ...unset, ...JSON.parse(JSON.stringify(options)) }
+      const asked = {
+        ...plain,
+        topK: topK ?? null,
+        topP: topP ?? 1,
+        minP: minP ?? 0,
+        repetitionPenalty: repetitionPenalty ?? 1,
+      }
       return out.line(
         JSON.stringify({ checkpoint: checkpoint.folder, recipe, step, ...asked, text, generation }, null, 2),
       )

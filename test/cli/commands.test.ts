@@ -205,7 +205,8 @@ describe('sample', () => {
         return halflife(['sample', first, '--prompt', 'call ', '--tokens', '30', '--seed', seed, '--threads', '1'])
       }),
     )
-    expect(one).toMatchObject({ code: 0, stderr: '' })
+    expect(one?.code).toBe(0)
+    expect(one?.stderr).toMatch(/^30 tokens, [\d,.]+ per second\n$/)
     expect(one?.stdout).toMatch(/^call /)
     expect(one?.stdout).toHaveLength('call '.length + 30 + '\n'.length)
     expect(again?.stdout).toBe(one?.stdout)
@@ -222,10 +223,32 @@ describe('sample', () => {
     expect(new Set(texts.map(({ stdout }) => stdout)).size).toBe(1)
   })
 
+  test('every option, and a stop string', async () => {
+    const flags = '--top-k 9 --top-p 0.9 --min-p 0.01 --repetition-penalty 1.2 --special --ignore-end'.split(' ')
+    const free = await halflife(['sample', first, '--tokens', '20', '--seed', '3', ...flags])
+    expect(free.code).toBe(0)
+    expect(free.stdout).toHaveLength(21)
+    const stop = free.stdout.slice(6, 9)
+    const escaped = stop.replaceAll('\n', String.raw`\n`)
+    const cut = await halflife(['sample', first, '--tokens', '20', '--seed', '3', ...flags, '--stop', escaped])
+    expect(cut.stdout).toBe(`${free.stdout.slice(0, free.stdout.indexOf(stop))}\n`)
+  })
+
+  test.each([
+    [['--top-p', '0'], 'Expected a number above 0 and at most 1.'],
+    [['--repetition-penalty', '0.5'], 'Expected a number, 1 or more.'],
+    [['--stop', ''], 'Expected a text with a character at least.'],
+  ])('%j is refused', async (flags, message) => {
+    const { code, stderr } = await halflife(['sample', first, ...flags])
+    expect(code).toBe(2)
+    expect(stderr).toContain(message)
+  })
+
   test('--json, --best and a checkpoint’s own folder', async () => {
     const flags = ['--tokens', '4', '--temperature', '0', '--top-k', '3', '--json']
     const last = await halflife(['sample', join(first, 'checkpoints/last'), ...flags])
     expect(JSON.parse(last.stdout)).toMatchObject({ recipe: 'quickstart', step: 6, tokens: 4, temperature: 0, topK: 3 })
+    expect(JSON.parse(last.stdout).generation).toMatchObject({ reason: 'tokens', tokens: 4 })
     const best = await halflife(['sample', first, '--best', ...flags])
     expect(JSON.parse(best.stdout).checkpoint).toBe(join(first, 'checkpoints/best'))
   })
