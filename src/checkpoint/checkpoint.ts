@@ -28,7 +28,7 @@ import {
   type TensorToWrite,
 } from './safetensors.ts'
 import { replaceSlot } from './slot.ts'
-import { writeJson, writeWholeFile } from './wholeFile.ts'
+import { writeJson, writeText } from './wholeFile.ts'
 
 export interface CheckpointContents {
   /** By parameter name. The arrays may be the live ones, also in shared memory: they are written without a copy. */
@@ -73,7 +73,8 @@ export function saveCheckpoint(
         writeSafetensors(join(folder, CHECKPOINT_FILES.weights), weights, options)
         writeSafetensors(join(folder, CHECKPOINT_FILES.optimizer), optimizer, options)
         writeJson(join(folder, CHECKPOINT_FILES.metadata), metadata, disk)
-        if (observed) writeWholeFile(join(folder, CHECKPOINT_FILES.observed), [compactJson(observed)], disk)
+        // One line: it may hold a number for each token.
+        if (observed) writeText(join(folder, CHECKPOINT_FILES.observed), `${JSON.stringify(observed)}\n`, disk)
       },
       disk,
     ),
@@ -125,11 +126,6 @@ export function readObserved(folder: string, step: number): ObservedRecord | nul
   const observed = readRecord(path, observedRecord)
   checkStep(path, String(observed.step), step)
   return observed
-}
-
-/** One line: it may hold a number for each token. */
-function compactJson(value: unknown): Uint8Array {
-  return new TextEncoder().encode(`${JSON.stringify(value)}\n`)
 }
 
 /** The same without reading a tensor yet; the caller closes `weights`. Throws CheckpointError. */

@@ -28,7 +28,7 @@ export {
 export { DTYPE_BYTES, FLOAT_DTYPES, isFloatDtype, narrowTo, type FloatDtype } from './dtype.ts'
 export { nodeDisk, type Disk } from './disk.ts'
 export { replaceSlot } from './slot.ts'
-export { writeJson, writeWholeFile } from './wholeFile.ts'
+export { writeJson, writeText, writeWholeFile } from './wholeFile.ts'
 export {
   openSafetensors,
   readSafetensors,

@@ -28,7 +28,12 @@ export function writeWholeFile(path: string, chunks: Iterable<Uint8Array>, disk:
 
 /** Writes a record as indented JSON, as a whole. */
 export function writeJson(path: string, value: unknown, disk: Disk = nodeDisk): void {
-  writeWholeFile(path, [new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`)], disk)
+  writeText(path, `${JSON.stringify(value, null, 2)}\n`, disk)
+}
+
+/** Writes text, as a whole. Throws CheckpointError. */
+export function writeText(path: string, text: string, disk: Disk = nodeDisk): void {
+  writeWholeFile(path, [new TextEncoder().encode(text)], disk)
 }
 
 /** Cleaning up after a failure, which is the thing to report: a second failure here would hide it. */

@@ -7,6 +7,7 @@ import { addExport } from './export.ts'
 import { addImport } from './import.ts'
 import { addInfo } from './info.ts'
 import { addLedger } from './ledger.ts'
+import { addReport } from './report.ts'
 import { addSample } from './sample.ts'
 import { addTrain } from './train.ts'
 import type { Terminal } from './terminal.ts'
@@ -23,6 +24,7 @@ Examples:
   halflife explain quickstart             what its weight decay will do, before training
   halflife convert 0.1 --lr 3e-4          what that λ is in Composer, optax, t5x, …
   halflife sample runs/quickstart-…       text from a trained model
+  halflife report runs/quickstart-…       what its weight decay did, as a page
 
 Environment: NO_COLOR=1 turns colours off; HALFLIFE_DEBUG=1 shows where an error came from.`
 
@@ -53,6 +55,7 @@ export function buildProgram(terminal: Terminal): Command {
   addConvert(program, terminal)
   addImport(program, terminal)
   addExport(program, terminal)
+  addReport(program, terminal)
   addInfo(program, terminal)
   return program
 }

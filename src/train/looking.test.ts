@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { fillBatch } from '../data/index.ts'
 import { lookLine, metricsLine, observedRecord, type LookLine } from '../records/index.ts'
 import { compiledBackends, float32, float64 } from './backends.test.data.ts'
+import { resolveRecipe } from '../recipes/index.ts'
 import { initialiseParameters } from './initialise.ts'
 import { atStep, runTraining, tinyRecipe, type Result } from './running.test.data.ts'
 import { modelSetup } from './setup.ts'
@@ -142,6 +143,27 @@ describe('the lines', () => {
     }
     expect(table!.groups[0]).toMatchObject({ from: 0, to: 0, rows: 4 })
   })
+})
+
+test('where the output layer has a table of its own, rows of tokens never seen shrink by decay alone', async () => {
+  const recipe = resolveRecipe('llama@nano', {
+    config: {
+      model: { layers: 1, heads: 2, kvHeads: 2, width: 16, feedForward: 32, context: 8, vocab: 17, tied: false },
+      optimizer: { learningRate: 1e-2, weightDecay: 3, policy: 'all' },
+      schedule: { warmup: 3, steps: 12, floor: 1e-3 },
+      train: { batchSize: 2, evalEvery: 12, seed: 7 },
+    },
+  })
+  for (const on of [float64, ...compiledBackends.slice(0, 1)]) {
+    const [table] = looksOf(await runTraining({ on, recipe, lookEvery: 12 })).at(-1)!.tokens.tables
+    expect(table).toMatchObject({ name: 'embed_tokens.weight', tied: false })
+    const [never, ...others] = table!.groups
+    expect(never).toMatchObject({ from: 0, rows: 4 })
+    expect(table!.survival).toBeLessThan(0.9)
+    expect(never!.ratio! / table!.survival!).toBeCloseTo(1, 4)
+    expect(never!.least! / table!.survival!).toBeCloseTo(1, 4)
+    for (const { ratio } of others) expect(Math.abs(ratio! / table!.survival! - 1)).toBeGreaterThan(0.01)
+  }
 })
 
 /** A tensor before training. */
