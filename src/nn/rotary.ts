@@ -39,7 +39,8 @@ export function rotation(pass: Pass, time: number, width: number, theta: number)
 
 /**
  * Turns the first R elements of each head, x [B, T, H, D] -> [B, T, H, D]; the rest stays. Element i of R/2 is paired with
- * i + R/2, as in GPT-NeoX and Hugging Face's LLaMA.
+ * i + R/2, as in GPT-NeoX and Hugging Face's LLaMA. Meta's LLaMA and llama2.c pair 2i with 2i + 1: the same function once
+ * the columns of q_proj and k_proj are reordered within each head, evens first, as Hugging Face's converter does.
  */
 export function rotate(x: Tensor, { cosines, sines, width }: Rotation): Tensor {
   const headDim = x.shape[3]!
