@@ -9,6 +9,7 @@ import { matmul } from '../ops/matmul.ts'
 import { reshape, transpose } from '../ops/movement.ts'
 import { sum } from '../ops/reduce.ts'
 import { createInterpretedMachine } from '../runtime/kernelInterpreter.ts'
+import { withPrecision } from '../trace/precision.ts'
 import { trace, type Graph, type TraceContext, type TraceResult } from '../trace/trace.ts'
 import { planProgram } from './passes.ts'
 import type { Program } from './program.ts'
@@ -45,7 +46,7 @@ const losses: Record<string, (t: TraceContext, rows: number) => TraceResult> = {
 
 /** Plans and runs twice; everything that the program leaves behind, by name. */
 function run(graph: Graph, rows: number, largest: number): { program: Program; found: Map<string, number[]> } {
-  const machine = createInterpretedMachine({ lanes: 8, vectorRegisters: 16, threads: 2 })
+  const machine = createInterpretedMachine({ lanes: 8, vectorRegisters: 16, bf16: 'instruction', threads: 2 })
   const program = planProgram(graph, machine.target, { largestMatrix: largest })
   const loaded = machine.load(program)
   const floats: [string, number[]][] = [
@@ -84,6 +85,20 @@ describe.each(Object.keys(losses))('%s', (name) => {
     const packs = chunked.program.launches.filter(({ label }) => label.includes(`pack [${width}, ${vocabulary}]`))
     expect(packs.length).toBeLessThanOrEqual(rows % 64 === 0 ? 1 : 2)
   })
+})
+
+test.each(Object.keys(losses))('%s, in bf16: the same but for the order of sums', (name) => {
+  const graph = withPrecision(
+    trace('p', (t) => losses[name]!(t, 200)),
+    'bf16',
+  )
+  const [whole, chunked] = [run(graph, 200, Infinity), run(graph, 200, largestMatrix)]
+  expect(chunked.program.launches.filter(({ label }) => label.includes('matmul bf16')).length).toBeGreaterThan(3)
+  for (const [buffer, values] of whole.found) {
+    const scale = Math.max(...values.map(Math.abs))
+    const differences = values.map((value, i) => Math.abs(chunked.found.get(buffer)![i]! - value))
+    expect(Math.max(...differences), buffer).toBeLessThanOrEqual(1e-5 * scale)
+  }
 })
 
 test('logits that are wanted whole are computed whole', () => {

@@ -8,14 +8,12 @@
  *     d V              each chunk's rows, joined afterwards         the gradient of x
  *     yᵀ d, dᵀ y       summed over the chunks, in their order       the gradient of W
  *
- * All sums keep their order, so every bit stays as it was.
+ * All sums keep their order, so every bit stays as it was; but for products in bf16, where other rows make up a pair.
  */
 import { createTensor } from '../ops/create.ts'
 import { concat } from '../ops/join.ts'
 import { matmulRow } from '../ops/matmul.ts'
 import { reshapeRow, slice, transpose, transposeRow } from '../ops/movement.ts'
-import { add } from '../ops/elementwise.ts'
-import { isBf16 } from '../ops/precision.ts'
 import type { Tensor } from '../ops/row.ts'
 import { matmulAdd } from './matmulAdd.ts'
 import { NodeList, usersOf, type PlanGraph, type PlanNode } from './node.ts'
@@ -209,7 +207,7 @@ class Chunk {
   sum(node: PlanNode, before: PlanNode | undefined): PlanNode {
     const [a, b] = [this.#rows(node.inputs[0]!, 1), this.#rows(node.inputs[1]!, 0)]
     const product = createTensor(matmulRow, [a, b], node.attributes)
-    const sum = !before ? product : isBf16(node.attributes) ? add(before, product) : matmulAdd(before, a, b)
+    const sum = before ? matmulAdd(before, a, b, node.attributes) : product
     return this.#list.add({ ...sum, scope: node.scope })
   }
 

@@ -2,6 +2,7 @@
 import type { Layout } from '../../ir/layout.ts'
 import { isBf16 } from '../../ops/precision.ts'
 import type { Form, FormContext } from '../launchSpec.ts'
+import type { PlanNode } from '../node.ts'
 import { MatmulPlan, packKernel, type MatmulShape } from './matmul.ts'
 import { matmulKernel } from './matmulKernel.ts'
 import { lowerPairs, packsFrom } from './pairMatmul.ts'
@@ -9,19 +10,13 @@ import { lowerPairs, packsFrom } from './pairMatmul.ts'
 const floatBytes = 4
 
 export const matmulForm: Form = {
-  accepts: (_, layout, node) =>
-    batchOf(layout) !== undefined &&
-    (!isBf16(node.attributes) || packsFrom(layout.strides.at(-2)!, layout.strides.at(-1)!)),
-  lower: (context) => {
-    const [a, b] = context.operands.map((operand) => operand.layout)
-    if (isBf16(context.node.attributes)) lowerPairs(context, shapeOf(a!, b!), sizeText(shapeOf(a!, b!)))
-    else lowerProduct(context, 0)
-  },
+  accepts: (_, layout, node) => acceptsFactor(layout, node),
+  lower: (context) => lowerProduct(context, 0),
 }
 
 /** Where the plan gave the result the storage of the base, the base is there already. */
 export const matmulAddForm: Form = {
-  accepts: (k, layout) => k === 0 || batchOf(layout) !== undefined,
+  accepts: (k, layout, node) => k === 0 || acceptsFactor(layout, node),
   lower: (context) => {
     if (context.read(0).storage !== context.write().storage) context.copy(0, 0)
     lowerProduct(context, 1)
@@ -31,6 +26,7 @@ export const matmulAddForm: Form = {
 /** The product of operands `first` and the next; a base before them is what the result holds already. */
 function lowerProduct(context: FormContext, first: 0 | 1): void {
   const [a, b] = context.operands.slice(first).map((operand) => operand.layout)
+  if (isBf16(context.node.attributes)) return lowerPairs(context, shapeOf(a!, b!), sizeText(shapeOf(a!, b!)), first)
   const plan = new MatmulPlan(shapeOf(a!, b!), context.target)
   const { shape } = plan
   const key = JSON.stringify(shape)
@@ -57,6 +53,11 @@ function lowerProduct(context: FormContext, first: 0 | 1): void {
     flops: 2 * shape.batch * shape.m * shape.n * shape.k,
     bytes: rightBytes + shape.batch * shape.m * shape.k * floatBytes + (1 + first) * resultBytes,
   })
+}
+
+function acceptsFactor(layout: Layout, { attributes }: PlanNode): boolean {
+  if (batchOf(layout) === undefined) return false
+  return !isBf16(attributes) || packsFrom(layout.strides.at(-2)!, layout.strides.at(-1)!)
 }
 
 function sizeText({ batch, m, k, n }: MatmulShape): string {

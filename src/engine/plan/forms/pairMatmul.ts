@@ -4,7 +4,7 @@
  * to pack, and they need no neighbours; which k meet is the same on both sides, so the sum is the same.
  */
 import type { KernelTarget } from '../../kernel/builder.ts'
-import type { FormContext } from '../launchSpec.ts'
+import type { BufferUse, FormContext } from '../launchSpec.ts'
 import type { MatmulShape } from './matmul.ts'
 import { lanesOf, type TileShape } from './matmulTile.ts'
 import { pairMatmulKernel } from './pairMatmulKernel.ts'
@@ -114,29 +114,33 @@ export function packsFrom(rowStride: number, columnStride: number): boolean {
   return rowStride === 1 || columnStride === 1
 }
 
-/** Two launches that pack, and the product. */
-export function lowerPairs(context: FormContext, shape: MatmulShape, label: string): void {
+/**
+ * Two launches that pack, where nobody nearby has packed the same, and the product of operands `first` and the next; a base
+ * before them is what the result holds already.
+ */
+export function lowerPairs(context: FormContext, shape: MatmulShape, label: string, first: 0 | 1): void {
   const plan = new PairMatmulPlan(shape, context.target)
-  const pack = (operand: 0 | 1, source: PairSource, bytes: number): { storage: { bytes: number }; offset: number } => {
-    const storage = context.temporary(bytes)
-    context.launch({
-      key: `pack pairs ${JSON.stringify(source)}`,
+  const pack = (operand: number, source: PairSource, bytes: number): BufferUse => {
+    const key = `pack pairs ${JSON.stringify(source)}`
+    const from = context.read(operand)
+    const storage = context.rearranged(operand, key, bytes, (to) => ({
+      key,
       build: () => packPairsKernel(source, context.target),
-      buffers: [context.read(operand), { storage, offset: 0, access: 'write' }],
+      buffers: [from, to],
       label: `pack bf16 [${source.count}, ${source.k}]`,
       flops: 0,
       bytes: bytes + source.batch * source.count * source.k * 4,
-    })
-    return { storage, offset: 0 }
+    }))
+    return { storage, offset: 0, access: 'read' }
   }
-  const right = pack(1, plan.right, plan.rightBytes)
-  const left = pack(0, plan.left, plan.leftBytes)
+  const right = pack(first + 1, plan.right, plan.rightBytes)
+  const left = pack(first, plan.left, plan.leftBytes)
   context.launch({
-    key: `matmul bf16 ${JSON.stringify(shape)}`,
-    build: () => ({ kernel: pairMatmulKernel(plan), units: plan.units }),
-    buffers: [{ ...left, access: 'read' }, { ...right, access: 'read' }, context.write()],
+    key: `matmul bf16 ${first} ${JSON.stringify(shape)}`,
+    build: () => ({ kernel: pairMatmulKernel(plan, first > 0), units: plan.units }),
+    buffers: [left, right, context.write()],
     label: `matmul bf16 ${label}`,
     flops: 2 * shape.batch * shape.m * shape.n * shape.k,
-    bytes: plan.leftBytes + plan.rightBytes + shape.batch * shape.m * shape.n * 4,
+    bytes: plan.leftBytes + plan.rightBytes + (1 + first) * shape.batch * shape.m * shape.n * 4,
   })
 }

@@ -21,10 +21,10 @@ interface Operands {
   readonly c: Value
 }
 
-/** Arguments: panels of A, panels of B, C. */
-export function pairMatmulKernel(plan: PairMatmulPlan): Kernel {
+/** Arguments: panels of A, panels of B, C, to which the product is added where `adds` says so. */
+export function pairMatmulKernel(plan: PairMatmulPlan, adds: boolean): Kernel {
   const b = new KernelBuilder('matmul bf16', plan.target)
-  const emitter = new PairEmitter(b, plan)
+  const emitter = new PairEmitter(b, plan, adds)
   const { shape, blocking, rowBlock, splitsColumns } = plan
   const operands = { left: b.pointer(), right: b.pointer(), c: b.pointer() }
   if (shape.batch > 1) {
@@ -46,10 +46,12 @@ export function pairMatmulKernel(plan: PairMatmulPlan): Kernel {
 class PairEmitter {
   readonly #b: KernelBuilder
   readonly #plan: PairMatmulPlan
+  readonly #adds: boolean
 
-  constructor(b: KernelBuilder, plan: PairMatmulPlan) {
+  constructor(b: KernelBuilder, plan: PairMatmulPlan, adds: boolean) {
     this.#b = b
     this.#plan = plan
+    this.#adds = adds
   }
 
   entry({ left, right, c }: Operands, batch: Value): Operands {
@@ -68,7 +70,7 @@ class PairEmitter {
     const { pairs, depth, depthBlocks } = this.#plan
     const pass = (part: Depth): void =>
       this.#columns(columnFrom, columnTo, (column, last) => this.#rows(operands, from, to, column, last, part))
-    pass({ start: 0, count: depth, adds: false })
+    pass({ start: 0, count: depth, adds: this.#adds })
     if (depthBlocks === 1) return
     b.for(depth, pairs, depth, (start) => {
       pass({ start, count: b.intMin(b.op('intSub', [b.int(pairs), start]), depth), adds: true })
