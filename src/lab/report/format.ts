@@ -39,7 +39,7 @@ export function escape(text: string): string {
 
 /** What XML and HTML do not let stand in text. */
 // oxlint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\uFFFE\uFFFF]/g
+const CONTROL = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F\uFFFE\uFFFF]/g
 
 /** A token as people can read it: blanks and control characters by name, quotes around the rest. */
 export function tokenText(text: string, id: number): string {
