@@ -5,7 +5,7 @@
  */
 import type { KernelTarget } from '../../kernel/builder.ts'
 import type { BufferUse, FormContext } from '../launchSpec.ts'
-import type { MatmulShape } from './matmul.ts'
+import { fewestRows, type MatmulShape } from './matmul.ts'
 import { lanesOf, type TileShape } from './matmulTile.ts'
 import { pairMatmulKernel } from './pairMatmulKernel.ts'
 import { packPairsKernel, type PairSource } from './pairPack.ts'
@@ -83,6 +83,10 @@ export class PairMatmulPlan {
     const { rowPanels, columnPanels } = this.blocking
     return this.splitsColumns ? columnPanels : this.shape.batch * rowPanels
   }
+  /** Each call walks all of B, unless columns are shared out: it should be worth that. */
+  get grain(): number {
+    return this.splitsColumns || this.shape.batch > 1 ? 1 : Math.ceil(fewestRows / this.blocking.tileRows)
+  }
   /** The tile of `rows` rows at a column panel, and how many lanes of each vector C has. Panels hold whole vectors. */
   tile(rows: number, lastPanel: boolean): { shape: TileShape; lanes: (v: number) => number } {
     const { lanes } = this.target
@@ -137,7 +141,7 @@ export function lowerPairs(context: FormContext, shape: MatmulShape, label: stri
   const left = pack(first, plan.left, plan.leftBytes)
   context.launch({
     key: `matmul bf16 ${first} ${JSON.stringify(shape)}`,
-    build: () => ({ kernel: pairMatmulKernel(plan, first > 0), units: plan.units }),
+    build: () => ({ kernel: pairMatmulKernel(plan, first > 0), units: plan.units, grain: plan.grain }),
     buffers: [left, right, context.write()],
     label: `matmul bf16 ${label}`,
     flops: 2 * shape.batch * shape.m * shape.n * shape.k,
