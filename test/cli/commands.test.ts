@@ -1,5 +1,5 @@
 /** The commands as a user meets them: what goes where, in which form, and what is left on disk. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { buildProgram } from '../../src/cli/program.ts'
@@ -232,6 +232,26 @@ describe('sample', () => {
     const escaped = stop.replaceAll('\n', String.raw`\n`)
     const cut = await halflife(['sample', first, '--tokens', '20', '--seed', '3', ...flags, '--stop', escaped])
     expect(cut.stdout).toBe(`${free.stdout.slice(0, free.stdout.indexOf(stop))}\n`)
+  })
+
+  test('a run with a tokenizer’s file carries it along', async () => {
+    const path = at('own/tokenizer.json')
+    mkdirSync(at('own'), { recursive: true })
+    const characters = [...new Set(readFileSync(text, 'utf8'))]
+    const model = {
+      type: 'BPE',
+      vocab: Object.fromEntries([...characters, '</s>'].map((c, id) => [c, id])),
+      merges: [],
+    }
+    const end = { id: characters.length, content: '</s>', special: true, normalized: false }
+    const parts = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: { type: 'Fuse' } }
+    writeFileSync(path, JSON.stringify({ model, added_tokens: [end], ...parts }))
+    const out = at('with-file')
+    const { code, stderr } = await halflife(train('--steps', '2', '--out', out, '--sample', '0', '--tokenizer', path))
+    expect([code, stderr]).toEqual([0, expect.any(String)])
+    rmSync(path)
+    const { stdout } = await halflife(['sample', out, '--prompt', 'call ', '--tokens', '9', '--ignore-end'])
+    expect(stdout).toMatch(/^call /)
   })
 
   test.each([
