@@ -1,7 +1,7 @@
 /** `halflife export`: the model of a run for other programs. */
 import { Option, InvalidArgumentError, type Command } from 'commander'
 import type { FloatDtype } from '../checkpoint/index.ts'
-import { openPretrained, writeHuggingFace } from '../exchange/index.ts'
+import { openPretrained, writeGgufModel, writeHuggingFace } from '../exchange/index.ts'
 import { bytes, whole } from './quantity.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -19,20 +19,22 @@ const EXAMPLES = `
 Examples:
   halflife export runs/quickstart-… --to model/                 transformers: AutoModelForCausalLM.from_pretrained
   halflife export runs/quickstart-… --to model/ --dtype bf16 --best
-  halflife export runs/llama --to llama/ --shard 2GB            in files of two gigabytes at most`
+  halflife export runs/llama --to llama/ --shard 2GB            in files of two gigabytes at most
+  halflife export runs/llama --to llama.gguf --dtype f16        for llama.cpp`
 
 export function addExport(program: Command, terminal: Terminal): void {
   program
     .command('export')
-    .summary('write a model for transformers')
+    .summary('write a model for transformers or llama.cpp')
     .description(
       'Write the model of a run as transformers saves it: config.json, model.safetensors, and the tokenizer that came ' +
-        'with it. Every architecture that transformers has a class for can be written.',
+        'with it; every architecture that transformers has a class for can be written. Or, where --to ends with .gguf, ' +
+        'as llama.cpp reads it: gpt2, llama, mistral and qwen3.',
     )
     .argument('<dir>', 'the folder of a run, or of one of its checkpoints')
-    .requiredOption('--to <dir>', 'folder to write; it must not exist yet')
+    .requiredOption('--to <path>', 'folder or .gguf file to write; it must not exist yet')
     .addOption(new Option('--dtype <type>', 'type of the numbers').choices(Object.keys(DTYPES)).default('f32'))
-    .option('--shard <size>', 'most bytes of weights per file', byteCount, 5e9)
+    .option('--shard <size>', 'most bytes of weights per safetensors file', byteCount, 5e9)
     .option('--best', 'the checkpoint with the lowest validation loss, not the last one')
     .option('--json', 'print one JSON document')
     .addHelpText('after', EXAMPLES)
@@ -43,7 +45,9 @@ async function exportModel(folder: string, flags: ExportFlags, { out }: Terminal
   const source = await openPretrained(folder, flags.best === true ? 'best' : undefined)
   try {
     const dtype = DTYPES[flags.dtype]
-    const written = writeHuggingFace(source, flags.to, { dtype, shardBytes: flags.shard })
+    const written = flags.to.endsWith('.gguf')
+      ? writeGgufModel(source, flags.to, { dtype })
+      : writeHuggingFace(source, flags.to, { dtype, shardBytes: flags.shard })
     if (flags.json === true) {
       return out.line(JSON.stringify({ from: folder, to: flags.to, dtype, ...written }, null, 2))
     }

@@ -1,0 +1,167 @@
+/** GGUF files, read back by Hugging Face's own reader. */
+import { mkdtempSync, openSync, readSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gguf } from '@huggingface/gguf'
+import { afterAll, describe, expect, test } from 'vitest'
+import { GOLDEN_FOLDER } from '../../../test/golden/parity.ts'
+import { quickDisk } from '../../checkpoint/crashingDisk.test.data.ts'
+import { widenBf16, widenF16 } from '../../checkpoint/dtype.ts'
+import { parameterCount } from '../../nn/parameter.ts'
+import { ExchangeError } from '../exchangeError.ts'
+import { openHuggingFace } from '../huggingface/open.ts'
+import { openShards } from '../huggingface/shards.ts'
+import type { Pretrained } from '../pretrained.ts'
+import { halvesToNeighbours, neighboursToHalves } from '../rotaryRows.ts'
+import { writeGgufModel } from './write.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'halflife-gguf-'))
+afterAll(() => rmSync(root, { recursive: true }))
+let files = 0
+
+interface ReadFile {
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly tensors: ReadonlyMap<
+    string,
+    { readonly shape: readonly number[]; readonly type: number; readonly values: readonly number[] }
+  >
+}
+
+async function written(source: Pretrained, dtype: 'F32' | 'F16' | 'BF16'): Promise<ReadFile> {
+  const path = join(root, `${files++}.gguf`)
+  writeGgufModel(source, path, { dtype, disk: quickDisk })
+  const { metadata, tensorInfos, tensorDataOffset } = await gguf(path, { allowLocalFile: true })
+  const file = openSync(path, 'r')
+  const tensors = tensorInfos.map(({ name, shape, dtype: type, offset }) => {
+    const sizes = shape.map(Number).toReversed()
+    const bits = new Uint8Array(parameterCount(sizes) * (type === 0 ? 4 : 2))
+    readSync(file, bits, 0, bits.length, Number(tensorDataOffset) + Number(offset))
+    const values = type === 0 ? new Float32Array(bits.buffer) : new Float32Array(parameterCount(sizes))
+    if (type === 1) widenF16(new Uint16Array(bits.buffer), values)
+    if (type === 30) widenBf16(new Uint16Array(bits.buffer), values)
+    return [name, { shape: sizes, type: Number(type), values: [...values] }] as const
+  })
+  return { metadata: Object.fromEntries(Object.entries(metadata)), tensors: new Map(tensors) }
+}
+
+/** The tensors as transformers stores them. */
+function stored(name: string): (tensor: string) => Float32Array {
+  const shards = openShards(join(GOLDEN_FOLDER, name))
+  return (tensor) => shards.read(tensor, new Float32Array(parameterCount(shards.tensors.get(tensor)!.shape)))
+}
+
+function transposed(values: Float32Array, rows: number): number[] {
+  const columns = values.length / rows
+  return Array.from({ length: values.length }, (_, i) => values[(i % rows) * columns + Math.floor(i / rows)]!)
+}
+
+describe('gpt2', () => {
+  test('has llama.cpp’s keys, names and layouts', async () => {
+    const source = openHuggingFace(join(GOLDEN_FOLDER, 'gpt2'))
+    const { metadata, tensors } = await written(source, 'F32')
+    source.close()
+    expect(metadata).toMatchObject({
+      version: 3,
+      'general.architecture': 'gpt2',
+      'general.file_type': 0,
+      'gpt2.block_count': 2,
+      'gpt2.context_length': 16,
+      'gpt2.embedding_length': 12,
+      'gpt2.feed_forward_length': 48,
+      'gpt2.attention.head_count': 3,
+      'gpt2.attention.layer_norm_epsilon': Math.fround(1e-5),
+      'tokenizer.ggml.model': 'none',
+      'tokenizer.ggml.bos_token_id': 1,
+      'tokenizer.ggml.eos_token_id': 2,
+    })
+    const theirs = stored('gpt2')
+    expect(tensors.size).toBe(28)
+    expect(tensors.get('token_embd.weight')).toEqual({
+      shape: [40, 12],
+      type: 0,
+      values: [...theirs('transformer.wte.weight')],
+    })
+    expect(tensors.get('position_embd.weight')?.values).toEqual([...theirs('transformer.wpe.weight')])
+    expect(tensors.get('blk.1.attn_qkv.weight')).toEqual({
+      shape: [36, 12],
+      type: 0,
+      values: transposed(theirs('transformer.h.1.attn.c_attn.weight'), 12),
+    })
+    expect(tensors.get('blk.1.attn_qkv.bias')?.values).toEqual([...theirs('transformer.h.1.attn.c_attn.bias')])
+    expect(tensors.get('output_norm.bias')?.values).toEqual([...theirs('transformer.ln_f.bias')])
+  })
+
+  test('takes characters and bytes as byte-level tokens, and a tokenizer.json whole', async () => {
+    const source = openHuggingFace(join(GOLDEN_FOLDER, 'gpt2'))
+    const characters = { name: 'char', characters: '\n abcé' } as const
+    const { metadata } = await written({ ...source, tokenizer: characters }, 'F32')
+    source.close()
+    expect(metadata['tokenizer.ggml.model']).toBe('gpt2')
+    expect((metadata['tokenizer.ggml.tokens'] as string[]).slice(0, 7)).toEqual([
+      'Ċ',
+      'Ġ',
+      'a',
+      'b',
+      'c',
+      'Ã©',
+      '[UNUSED6]',
+    ])
+    expect(metadata['tokenizer.ggml.tokens']).toHaveLength(40)
+    expect((metadata['tokenizer.ggml.token_type'] as number[]).slice(4, 8)).toEqual([1, 1, 5, 5])
+  })
+})
+
+describe('llama', () => {
+  test.each(['F16', 'BF16'] as const)('in %s keeps norms in F32 and moves the rows of q and k', async (dtype) => {
+    const source = openHuggingFace(join(GOLDEN_FOLDER, 'llama'))
+    const { metadata, tensors } = await written(source, dtype)
+    source.close()
+    const type = dtype === 'F16' ? 1 : 30
+    expect(metadata).toMatchObject({
+      'general.architecture': 'llama',
+      'general.file_type': dtype === 'F16' ? 1 : 32,
+      'llama.attention.head_count': 4,
+      'llama.attention.head_count_kv': 2,
+      'llama.rope.dimension_count': 4,
+      'llama.rope.freq_base': 10_000,
+      'llama.attention.layer_norm_rms_epsilon': Math.fround(1e-5),
+    })
+    const theirs = stored('llama')
+    const rounded = (values: Iterable<number>): number[] => {
+      if (dtype === 'BF16') return [...values] // as they were stored
+      return Array.from(values, (value) => Math.round(value * 2 ** 24) / 2 ** 24)
+    }
+    expect(tensors.get('blk.0.attn_norm.weight')?.type).toBe(0)
+    expect(tensors.get('output.weight')).toEqual({ shape: [40, 16], type, values: rounded(theirs('lm_head.weight')) })
+    const key = theirs('model.layers.1.self_attn.k_proj.weight') // [8, 16], two heads of four rows
+    const rows = [0, 2, 1, 3, 4, 6, 5, 7].flatMap((row) => Array.from(key.subarray(16 * row, 16 * row + 16)))
+    expect(tensors.get('blk.1.attn_k.weight')).toEqual({ shape: [8, 16], type, values: rounded(rows) })
+    expect(tensors.get('blk.1.attn_v.weight')?.values).toEqual(
+      rounded(theirs('model.layers.1.self_attn.v_proj.weight')),
+    )
+    expect(tensors.get('blk.1.ffn_down.weight')?.shape).toEqual([16, 24])
+  })
+})
+
+test('qwen3 has the norms of its heads, and its rows stay', async () => {
+  const source = openHuggingFace(join(GOLDEN_FOLDER, 'qwen3'))
+  const { metadata, tensors } = await written(source, 'F32')
+  source.close()
+  expect(metadata).toMatchObject({ 'general.architecture': 'qwen3', 'qwen3.attention.key_length': 8 })
+  const theirs = stored('qwen3')
+  expect(tensors.get('blk.0.attn_q.weight')?.values).toEqual([...theirs('model.layers.0.self_attn.q_proj.weight')])
+  expect(tensors.get('blk.0.attn_q_norm.weight')?.values).toEqual([...theirs('model.layers.0.self_attn.q_norm.weight')])
+  expect(tensors.has('output.weight')).toBe(false) // tied
+})
+
+test.each(['mistral', 'olmo2'])('%s, which llama.cpp would read as something else, is refused', (name) => {
+  const source = openHuggingFace(join(GOLDEN_FOLDER, name))
+  expect(() => writeGgufModel(source, join(root, 'none.gguf'), { dtype: 'F32' })).toThrow(ExchangeError)
+  source.close()
+})
+
+test('rows of neighbours and of halves are each other’s inverse', () => {
+  const w = Float32Array.from({ length: 3 * 6 * 2 }, (_, i) => i)
+  expect(neighboursToHalves(halvesToNeighbours(w, 3, 18), 3, 18)).toEqual(w)
+  expect([...halvesToNeighbours(Float32Array.of(0, 1, 2, 3), 1, 4)]).toEqual([0, 2, 1, 3])
+})
