@@ -10,7 +10,7 @@ export {
   type LoadedCheckpoint,
   type OpenedCheckpoint,
 } from './checkpoint.ts'
-export { CheckpointError, writing } from './checkpointError.ts'
+export { CheckpointError, reading, writing } from './checkpointError.ts'
 export { openMetrics, readMetrics, type MetricsFile, type MetricsOptions } from './metrics.ts'
 export {
   CHECKPOINT_FILES,

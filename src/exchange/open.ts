@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import type { CheckpointSlot } from '../checkpoint/index.ts'
 import { ExchangeError } from './exchangeError.ts'
 import { isHuggingFaceFolder, openHuggingFace } from './huggingface/open.ts'
+import { openLlama2c } from './llama2c.ts'
 import type { Pretrained } from './pretrained.ts'
 import { openRun } from './run.ts'
 
@@ -19,6 +20,7 @@ export async function openPretrained(path: string, which?: CheckpointSlot): Prom
       'Give the folder of a model as transformers saves it, or the folder of a run.',
     )
   }
+  if (found.isFile()) return openLlama2c(path)
   if (isHuggingFaceFolder(path)) return openHuggingFace(path)
   return openRun(path, which)
 }

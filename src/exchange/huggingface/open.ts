@@ -1,6 +1,7 @@
 /** Opening a folder as transformers saves it: all is checked before the first number is read. */
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { findTokenizerFile, openTokenizerFile } from '../../data/index.ts'
 import { findModel } from '../../models/index.ts'
 import { ExchangeError } from '../exchangeError.ts'
 import { readJsonFile } from '../jsonFile.ts'
@@ -31,6 +32,7 @@ export function openHuggingFace(folder: string): Pretrained {
   try {
     checkBlocks(model.layers, stored)
     const parameters = findModel(model.architecture).declareParameters(model)
+    const tokenizerFile = findTokenizerFile(folder)
     const read = parameterReader(stored, modelClass, parameters)
     return {
       path: folder,
@@ -38,7 +40,7 @@ export function openHuggingFace(folder: string): Pretrained {
       dtypes: [...new Set([...stored.tensors.values()].map(({ dtype }) => dtype))].join(', '),
       model,
       parameters,
-      tokenizer: null,
+      tokenizer: tokenizerFile === undefined ? null : openTokenizerFile(tokenizerFile).describe(),
       carried: carriedFiles(folder),
       notices: [],
       read,
