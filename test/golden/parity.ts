@@ -3,8 +3,7 @@
  * five steps, each time on the tensors of the folder itself. All differences are relative (relativeDifference).
  */
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join, resolve } from 'node:path'
 import { openSafetensors } from '../../src/checkpoint/index.ts'
 import { bufferName, trace, type Backend } from '../../src/engine/index.ts'
 import { openHuggingFace, type Pretrained } from '../../src/exchange/index.ts'
@@ -16,7 +15,8 @@ import { adamw } from '../../src/optim/index.ts'
 import { gradientSumName, traceAccumulate, traceTrain, type StepSetup } from '../../src/train/step.ts'
 import { relativeDifference } from './relativeDifference.ts'
 
-export const GOLDEN_FOLDER = fileURLToPath(new URL('./huggingface', import.meta.url))
+/** From the root of the project, where tests and benchmarks run. */
+export const GOLDEN_FOLDER = resolve('test/golden/huggingface')
 
 /** The golden folders by name. */
 export const goldenModels: readonly string[] = readdirSync(GOLDEN_FOLDER).toSorted()
