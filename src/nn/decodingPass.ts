@@ -21,6 +21,7 @@ import {
   toFloat,
   transpose,
   sub,
+  sum,
   type Tensor,
   type TraceContext,
 } from '../engine/index.ts'
@@ -75,12 +76,7 @@ function attendCached(q: Tensor, keys: Tensor, values: Tensor, positions: Tensor
   const [length, groups] = keys.shape as readonly [number, number, number]
   const perGroup = heads / groups
   const { scale = 1 / Math.sqrt(width), window, softCap } = options
-  const queries = reshape(transpose(reshape(q, [time, groups, perGroup, width]), [1, 0, 2, 3]), [
-    groups,
-    time * perGroup,
-    width,
-  ])
-  const products = mul(matmul(queries, transpose(keys, [1, 2, 0])), scale) // [KV, P·G, S]
+  const products = mul(scoreProducts(q, keys), scale) // [KV, P·G, S]
   const scores = softCap === undefined ? products : mul(tanh(mul(products, 1 / softCap)), softCap)
   const at = reshape(broadcastTo(reshape(positions, [time, 1]), [time, perGroup]), [1, time * perGroup, 1])
   const key = toFloat(lastAxisIndex([1, 1, length]))
@@ -88,4 +84,18 @@ function attendCached(q: Tensor, keys: Tensor, values: Tensor, positions: Tensor
   const seen = window === undefined ? reached : select(greater(key, sub(at, window)), reached, UNSEEN)
   const mixed = matmul(softmax(seen), transpose(values, [1, 0, 2])) // [KV, P·G, D]
   return reshape(transpose(reshape(mixed, [groups, time, perGroup, width]), [1, 0, 2, 3]), [1, time, heads, width])
+}
+
+/** q · k of every query and key, query heads of one key head together: [KV, P·G, S]. */
+function scoreProducts(q: Tensor, keys: Tensor): Tensor {
+  const [, time, heads, width] = q.shape as readonly [number, number, number, number]
+  const [length, groups] = keys.shape as readonly [number, number, number]
+  const perGroup = heads / groups
+  if (time === 1) {
+    // One query reads each key once: sums along the keys as they lie, where a product would turn all of them around first.
+    const perKey = mul(reshape(keys, [length, groups, 1, width]), reshape(q, [1, groups, perGroup, width]))
+    return transpose(sum(perKey, -1), [1, 2, 0])
+  }
+  const queries = transpose(reshape(q, [time, groups, perGroup, width]), [1, 0, 2, 3])
+  return matmul(reshape(queries, [groups, time * perGroup, width]), transpose(keys, [1, 2, 0]))
 }
