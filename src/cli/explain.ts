@@ -10,7 +10,7 @@ import { recipeDecayRun, recipeNames, type RecipeConfig } from '../recipes/index
 import { inspectStep, modelSetup } from '../train/index.ts'
 import { addBackendFlags, backendOptions, type BackendFlags } from './backendFlags.ts'
 import { UsageError } from './errors.ts'
-import { addPrecisionFlag, addRecipeFlags, recipeFromFlags, recipeList, type RecipeFlags } from './recipeFlags.ts'
+import { addComputingFlags, addRecipeFlags, recipeFromFlags, recipeList, type RecipeFlags } from './recipeFlags.ts'
 import { readSavedRun } from './savedRun.ts'
 import type { Channel, Terminal } from './terminal.ts'
 import { vocabularyOf } from './vocabulary.ts'
@@ -45,7 +45,7 @@ export function addExplain(program: Command, { out, err }: Terminal): void {
     .addOption(
       new Option('--inspect <what>', 'show what the engine makes of the training step instead').choices(inspections),
     )
-  addPrecisionFlag(addBackendFlags(command))
+  addComputingFlags(addBackendFlags(command))
     .addHelpText('after', () => `\nRecipes:\n${recipeList()}\n${EXAMPLES}`)
     .action(async (subject: string, flags: ExplainFlags) => {
       if (flags.inspect !== undefined) return out.line(await inspectSubject(subject, flags, flags.inspect, err))

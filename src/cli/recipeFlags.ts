@@ -26,6 +26,7 @@ export interface RecipeFlags {
   readonly decay?: string
   readonly lrScale?: string
   readonly precision?: Precision
+  readonly recompute?: boolean
 }
 
 /** Adds `--data --tokenizer --set --config --steps --seed --optimizer --weight-decay --decay --lr-scale`. */
@@ -52,10 +53,12 @@ export function addRecipeFlags(command: Command): Command {
     .option('--lr-scale <patterns>', "what their learning rate is multiplied with, as 'embedding=0.1'")
 }
 
-/** Adds `--precision`, for the commands that compute. */
-export function addPrecisionFlag(command: Command): Command {
+/** Adds `--precision --recompute`, for the commands that compute. */
+export function addComputingFlags(command: Command): Command {
   const option = new Option('--precision <name>', 'multiply in fp32 or, where the processor can, in bf16')
-  return command.addOption(option.choices(precisions))
+  return command
+    .addOption(option.choices(precisions))
+    .option('--recompute', 'compute activations again in the backward pass: less memory, a little more time')
 }
 
 /** The recipe as the flags change it; `saved` is the configuration of a run that goes on, or a part of one. */
@@ -66,6 +69,7 @@ export function recipeFromFlags(
 ): ResolvedRecipe {
   const given: readonly (Override | undefined)[] = [
     override('train.precision', flags.precision, '--precision'),
+    override('train.recompute', flags.recompute, '--recompute'),
     override('data.path', flags.data, '--data'),
     override('data.tokenizer', flags.tokenizer, '--tokenizer'),
     override('schedule.steps', flags.steps, '--steps'),

@@ -14,7 +14,7 @@ import { createNarrator, type Narrator } from './narrator.ts'
 import { defaultRunFolder } from './outFolder.ts'
 import { FINE_TUNING, settingsOf } from './pretrainedRecipe.ts'
 import {
-  addPrecisionFlag,
+  addComputingFlags,
   addRecipeFlags,
   pathList,
   recipeFromFlags,
@@ -68,7 +68,7 @@ export function addTrain(program: Command, terminal: Terminal): void {
     .option('--from <path>', 'begin with the weights of a run or of a model of Hugging Face’s (recipe: finetune)')
     .option('--resume <dir>', 'go on with a run from its last checkpoint')
     .option('--fresh-optimizer', "with --resume: start the optimizer's state from zero, as for another optimizer")
-  addPrecisionFlag(addBackendFlags(command))
+  addComputingFlags(addBackendFlags(command))
     .option(
       '--look-every <k>',
       'steps between looks at the forces of weight decay, for halflife report; 0 never looks',

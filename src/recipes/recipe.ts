@@ -37,6 +37,7 @@ export const assumed = because('assumed')
 /** What a recipe need not say. */
 const USUAL = {
   'train.precision': assumed('fp32', 'the default: faster only where the processor multiplies bf16 numbers'),
+  'train.recompute': assumed(false, 'the default: only memory depends on it'),
 } as const
 type UsualPath = keyof typeof USUAL
 

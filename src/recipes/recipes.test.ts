@@ -59,6 +59,7 @@ describe('the recipes', () => {
         accumulation: 1,
         clip: 1,
         precision: 'fp32',
+        recompute: false,
         evalEvery: 250,
         seed: 1337,
       },
@@ -338,7 +339,7 @@ test('recipePaths lists every path with its type, meaning and default', () => {
       'optimizer.decaySchedules optimizer.betas optimizer.eps optimizer.options optimizer.policy ' +
       'optimizer.decay optimizer.learningRateScale ' +
       'schedule.kind schedule.warmup schedule.steps schedule.floor schedule.decaySteps ' +
-      'train.batchSize train.sequenceLength train.accumulation train.clip train.precision train.evalEvery train.seed ' +
+      'train.batchSize train.sequenceLength train.accumulation train.clip train.precision train.recompute train.evalEvery train.seed ' +
       'data.path data.tokenizer',
   )
   expect(paths.find(({ path }) => path === 'model.vocab')).toEqual({

@@ -123,6 +123,7 @@ const ADDED_LATER: Readonly<Partial<Record<RecipePath, unknown>>> = {
   'optimizer.decaySchedules': {},
   'optimizer.options': {},
   'train.precision': 'fp32',
+  'train.recompute': false,
 }
 
 /**

@@ -190,6 +190,11 @@ export const recipeSchema = z.strictObject({
       'What matrix products and attention multiply in; sums, weights, experts and the optimizer are fp32 in any case.',
       'text',
     ),
+    recompute: field(
+      z.boolean(),
+      'true or false',
+      'Whether the backward pass computes activations again instead of keeping them: less memory, a little more time.',
+    ),
     evalEvery: count('Steps between evaluations on the whole validation split.'),
     seed: field(
       z

@@ -17,5 +17,6 @@ export function inspectStep(config: RecipeConfig, vocab: number, backend: Backen
     initialiseParameters(backend, step.parameters, config.train.seed)
     scalarFiller(backend, graph, step)({ step: 0, learningRate: config.optimizer.learningRate })
   }
-  return inspect(backend, withPrecision(graph, config.train.precision), what)
+  const { precision, recompute } = config.train
+  return inspect(backend, { ...withPrecision(graph, precision), recomputes: recompute }, what)
 }

@@ -72,10 +72,10 @@ export interface TrainingPrograms {
 
 /** Traces and compiles what training with this setup needs; programs that look at the forces only where asked for. */
 export function compilePrograms(backend: Backend, setup: StepSetup, look?: Look): TrainingPrograms {
-  const { batchSize, sequenceLength, accumulation, precision = 'fp32' } = setup
+  const { batchSize, sequenceLength, accumulation, precision = 'fp32', recompute = false } = setup
   const compiled = new Map<string, Executable>()
   const compile = (graph: Graph): Executable => {
-    const executable = backend.compile(withPrecision(graph, precision))
+    const executable = backend.compile({ ...withPrecision(graph, precision), recomputes: recompute })
     compiled.set(graph.name, executable)
     return executable
   }

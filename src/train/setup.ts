@@ -47,11 +47,12 @@ export function stepSetup(config: RecipeConfig, vocab: number): { readonly step:
   const ledger = recipeLedger(config, model.parameters)
   const { schedules } = recipeDecaySchedules(config)
   const groups = ledgerGroups(ledger, model.parameters, schedules)
-  const { batchSize, accumulation, clip, precision } = config.train
+  const { batchSize, accumulation, clip, precision, recompute } = config.train
   const { entry, options } = recipeOptimizer(config)
   const optimizer = entry.create(groups, options)
   const sequenceLength = sequenceLengthOf(config)
-  return { step: { ...model, optimizer, batchSize, sequenceLength, accumulation, clip, precision }, ledger }
+  const step = { ...model, optimizer, batchSize, sequenceLength, accumulation, clip, precision, recompute }
+  return { step, ledger }
 }
 
 /** Throws DataError where the corpus does not fit the model. */

@@ -55,6 +55,8 @@ export interface StepSetup extends ModelSetup {
   readonly clip: number
   /** What the products of its programs multiply in; fp32 unless told. */
   readonly precision?: Precision
+  /** Whether activations are computed again in the backward pass instead of kept; false unless told. */
+  readonly recompute?: boolean
 }
 
 /** Names of the inputs that hold a batch; both i32 [B, T]. */

@@ -1,5 +1,5 @@
 /** Reverse-mode differentiation: a walk over the rows' gradient rules, and the sums that join their results. */
-import { atScope } from '../ir/scope.ts'
+import { atScope, GRADIENT_SCOPE } from '../ir/scope.ts'
 import { sameShape, type Shape } from '../ir/node.ts'
 import { add } from '../ops/elementwise.ts'
 import { concat } from '../ops/join.ts'
@@ -24,12 +24,12 @@ export function gradient(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
     throw new Error(`gradient: the loss is ${describeType(loss)}; it must be f32[]: take its sum or mean`)
   }
   const path = nodesBetween(loss, wrt)
-  const contributions = new Map<Tensor, Contribution[]>([[loss, [atScope('gradient', () => constant(1))]]])
+  const contributions = new Map<Tensor, Contribution[]>([[loss, [atScope(GRADIENT_SCOPE, () => constant(1))]]])
   const gradients = new Map<Tensor, Tensor>()
   for (const node of [...path].toReversed()) {
     const parts = contributions.get(node)
     if (!parts) continue
-    atScope(node.scope === '' ? 'gradient' : `gradient.${node.scope}`, () => {
+    atScope(node.scope === '' ? GRADIENT_SCOPE : `${GRADIENT_SCOPE}.${node.scope}`, () => {
       const total = join(node, parts)
       gradients.set(node, total)
       propagate(node, total, path, contributions)

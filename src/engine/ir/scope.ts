@@ -21,3 +21,11 @@ export function atScope<T>(absolute: string, body: () => T): T {
     path = outer
   }
 }
+
+/** The scope of gradients; that of a node's gradient is `gradient.<scope of the node>`. */
+export const GRADIENT_SCOPE = 'gradient'
+
+/** Whether a scope is one that differentiation traces in: that of the backward pass. */
+export function isGradientScope(scope: string): boolean {
+  return scope === GRADIENT_SCOPE || scope.startsWith(`${GRADIENT_SCOPE}.`)
+}

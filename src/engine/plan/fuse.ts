@@ -1,5 +1,6 @@
 /** Groups nodes into steps: as much elementwise work and as many row reductions per pass over memory as the data allow. */
 import { sameShape, type Shape } from '../ir/node.ts'
+import { isGradientScope } from '../ir/scope.ts'
 import { usersOf, type PlanGraph, type PlanNode } from './node.ts'
 import type { ColumnStep, Step } from './steps.ts'
 
@@ -16,7 +17,7 @@ export function fuse(graph: PlanGraph): Step[] {
   const columns = columnSteps(graph)
   const claimed = new Map<PlanNode, object>()
   for (const step of columns) for (const node of [...step.nodes, step.reduce]) claimed.set(node, step)
-  const fusion = new Fusion(claimed, graph.recomputed ?? new Set())
+  const fusion = new Fusion(claimed, graph)
   for (const node of graph.nodes) fusion.add(node)
   const results = resultTest(graph, fusion)
   const steps: Step[] = [...columns]
@@ -76,10 +77,12 @@ class Fusion {
   readonly #unit = new Map<PlanNode, object>()
 
   readonly #recomputed: ReadonlySet<PlanNode>
+  readonly #delayed: ReadonlySet<PlanNode>
 
-  constructor(claimed: ReadonlyMap<PlanNode, object>, recomputed: ReadonlySet<PlanNode>) {
+  constructor(claimed: ReadonlyMap<PlanNode, object>, { recomputed, delayed }: PlanGraph) {
     for (const [node, unit] of claimed) this.#unit.set(node, unit)
-    this.#recomputed = recomputed
+    this.#recomputed = recomputed ?? new Set()
+    this.#delayed = delayed ?? new Set()
   }
 
   /** The group, column step or node itself that computes a node. */
@@ -111,11 +114,20 @@ class Fusion {
     for (const member of home.nodes) this.#unit.set(member, home)
     for (const input of home.nodes.flatMap((member) => member.inputs)) {
       const other = this.#unit.get(input)
-      if (!other || !isGroup(other) || other === home) continue
+      if (!other || !isGroup(other) || other === home || this.#areApart(home, other)) continue
       const merged = this.#mergedSpace(home, other)
       if (!merged || this.#operands([home, other]) > mostOperands || this.#wouldCycle([home, other])) continue
       home = this.#merge(home, other, merged)
     }
+  }
+
+  /** Whether one group waits for the backward pass and the other does not. */
+  #areApart(a: Group, b: Group): boolean {
+    if (this.#delayed.size === 0) return false
+    const waits = ({ nodes }: Group): boolean => nodes.some((node) => this.#delayed.has(node))
+    const early = ({ nodes }: Group): boolean =>
+      nodes.some((node) => !isGradientScope(node.scope) && !this.#delayed.has(node) && !this.#recomputed.has(node))
+    return (waits(a) && early(b)) || (waits(b) && early(a))
   }
 
   /** A node behind those that are computed again for it, in order. One of another shape gets a group like any other. */

@@ -31,6 +31,8 @@ export interface PlanGraph {
   readonly updates: ReadonlyMap<string, PlanNode>
   /** Nodes that are computed again for their one reader, and belong into its kernel. */
   readonly recomputed?: ReadonlySet<PlanNode>
+  /** Nodes of the forward pass that are computed in the backward pass; not to be fused with what comes before that. */
+  readonly delayed?: ReadonlySet<PlanNode>
 }
 
 /** Copies a traced graph. Tracing order is kept: forward, then backward, then the optimizer, each temporary short-lived. */

@@ -15,6 +15,7 @@ import type { BufferUse, LaunchSpec } from './launchSpec.ts'
 import { lowerSteps } from './lower.ts'
 import { importGraph, type PlanGraph } from './node.ts'
 import type { BufferReference, Launch, Program } from './program.ts'
+import { recompute } from './recompute.ts'
 import { rematerialize } from './rematerialize.ts'
 import { schedule } from './schedule.ts'
 import {
@@ -45,6 +46,7 @@ export const graphPasses: readonly GraphPass[] = [
   { name: 'share common subexpressions again', run: shareCommon },
   { name: 'copies where layouts do not suit', run: insertCopies },
   { name: 'own results', run: ownResults },
+  { name: 'recompute', run: (graph, { recomputes }) => (recomputes ? recompute(graph) : graph) },
   { name: 'rematerialize', run: rematerialize },
 ]
 
@@ -55,6 +57,8 @@ export interface PlanOptions {
   readonly skip?: ReadonlySet<string>
   /** Bytes of the largest matrix that is not computed by chunks of its rows where it can be; 256 MiB unless told. */
   readonly largestMatrix?: number | undefined
+  /** Computes activations again in the backward pass instead of keeping them; as the graph says unless told. */
+  readonly recomputes?: boolean | undefined
 }
 
 /** Throws for a graph with products in bf16 where the target has no way to compute them. */
@@ -66,7 +70,7 @@ export function planProgram(graph: Graph, target: KernelTarget, options: PlanOpt
   for (const pass of graphPasses) {
     if (options.skip?.has(pass.name)) continue
     const start = performance.now()
-    current = pass.run(current, options)
+    current = pass.run(current, { ...options, recomputes: options.recomputes ?? graph.recomputes })
     options.onPass?.(pass.name, current, performance.now() - start)
   }
   const steps = schedule(current, fuse(current))

@@ -81,5 +81,6 @@ function rebuild(
     outputs: moved(graph.outputs),
     updates: moved(graph.updates),
     recomputed: new Set([...copies].map((copy) => made.get(copy)!)),
+    delayed: new Set([...(graph.delayed ?? [])].flatMap((node) => made.get(node) ?? [])),
   }
 }

@@ -32,10 +32,14 @@ export function schedule(graph: PlanGraph, steps: readonly Step[]): Step[] {
   return order
 }
 
-/** A step's place in the program is that of its last node. */
+/**
+ * A step's place in the program is that of its last node; but a sum over many rows comes as soon as it can, while what it
+ * reads is in the cache, so that this need not be kept for it.
+ */
 function byPlace(a: Step, b: Step): number {
   return place(a) - place(b)
 }
 function place(step: Step): number {
+  if (step.kind === 'column') return Math.max(...operandsOf(step).map((node) => node.id)) + 0.5
   return Math.max(...nodesOf(step).map((node) => node.id))
 }

@@ -13,6 +13,8 @@ export interface Graph {
   readonly outputs: ReadonlyMap<string, Tensor>
   /** New values of state buffers, by name; written in place when the run ends. */
   readonly updates: ReadonlyMap<string, Tensor>
+  /** Whether the backward pass computes activations again instead of keeping them; false unless told. */
+  readonly recomputes?: boolean
 }
 
 /** What a traced function declares its outside world with. */
