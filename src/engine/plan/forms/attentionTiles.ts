@@ -287,8 +287,12 @@ export class AttentionTiles {
   }
 }
 
-/** As many rows as fit, or somewhat fewer where that cuts the time axis without a remainder. */
+/**
+ * As many rows as fit; over short times somewhat fewer where that cuts the axis without a remainder, whose panel would
+ * cost more than the longer tiles save.
+ */
 function panelRows(time: number, fit: number): number {
+  if (time >= 16 * fit) return fit
   for (let rows = Math.min(fit, time); rows >= Math.ceil(fit / 2); rows--) if (time % rows === 0) return rows
   return Math.min(fit, time)
 }
