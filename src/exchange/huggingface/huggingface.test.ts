@@ -271,6 +271,16 @@ describe('writing', () => {
     back.close()
   })
 
+  test('floats have a point, without which transformers refuses them', () => {
+    const model = openHuggingFace(join(GOLDEN_FOLDER, 'mixtral'))
+    writeHuggingFace(model, folder, options)
+    model.close()
+    const text = readFileSync(join(folder, 'config.json'), 'utf8')
+    expect(text).toMatch(/"router_jitter_noise": 0\.0,/)
+    expect(text).toMatch(/"rope_theta": 500\.0,/)
+    expect(text).toMatch(/"num_local_experts": 4,/)
+  })
+
   test('an architecture that transformers lacks is refused', () => {
     const model = source()
     const palm: Pretrained = { ...model, model: { ...model.model, architecture: 'palm' } }

@@ -5,6 +5,7 @@ import {
   nodeDisk,
   writeJson,
   writeSafetensors,
+  writeWholeFile,
   type Disk,
   type FloatDtype,
   type TensorToMake,
@@ -67,7 +68,7 @@ export function writeHuggingFace(
         target,
         disk,
       )
-      writeJson(join(target, CONFIG_FILE), config, disk)
+      writeWholeFile(join(target, CONFIG_FILE), [configText(config)], disk)
       for (const [name, tensors] of shards) {
         writeSafetensors(join(target, name), tensors, { metadata: { format: 'pt' }, disk })
       }
@@ -144,6 +145,14 @@ function bytesOf([, { shape, dtype }]: NamedTensor): number {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0)
+}
+
+/** Keys that transformers takes for floats, and refuses where they are written without a point. */
+const FLOATS =
+  /^(\s*"(?:attn_pdrop|embd_pdrop|resid_pdrop|summary_first_dropout|classifier_dropout|attention_dropout|hidden_dropout|router_jitter_noise|router_aux_loss_coef|rope_theta|rotary_pct|partial_rotary_factor|rms_norm_eps|layer_norm_eps|layer_norm_epsilon|initializer_range)": -?\d+)(,?)$/gm
+
+function configText(config: Readonly<Record<string, unknown>>): Uint8Array {
+  return Buffer.from(`${JSON.stringify(config, null, 2).replaceAll(FLOATS, '$1.0$2')}\n`)
 }
 
 const TORCH_NAMES: Readonly<Record<FloatDtype, string>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }
