@@ -8,6 +8,7 @@ import { addImport } from './import.ts'
 import { addInfo } from './info.ts'
 import { addLedger } from './ledger.ts'
 import { addReport } from './report.ts'
+import { addPlan } from './plan.ts'
 import { addSample } from './sample.ts'
 import { addTrain } from './train.ts'
 import type { Terminal } from './terminal.ts'
@@ -56,6 +57,7 @@ export function buildProgram(terminal: Terminal): Command {
   addImport(program, terminal)
   addExport(program, terminal)
   addReport(program, terminal)
+  addPlan(program, terminal)
   addInfo(program, terminal)
   return program
 }

@@ -10,7 +10,11 @@ export const gpt3 = defineModel({
   name: 'gpt3',
   reads: ['bias', 'window'],
   declareParameters,
-  hidden: (parameters, config, ids, pass) =>
-    hidden(parameters, config, ids, pass, (layer) => (layer % 2 === 0 ? 0 : config.window)),
+  hidden: (parameters, config, ids, pass) => hidden(parameters, config, ids, pass, (layer) => windowOf(config, layer)),
   outputLayer: (parameters) => ({ weight: parameters.get('lm_head.weight'), scale: 1 }),
+  windowOf,
 })
+
+function windowOf({ window }: { readonly window: number }, layer: number): number {
+  return layer % 2 === 0 ? 0 : window
+}

@@ -110,6 +110,8 @@ export interface Architecture<Name extends string, K extends OwnPath> {
   /** What the output layer reads: ids i32 [B, T] -> [N, C], N = B·T. */
   hidden(parameters: TracedParameters, config: ConfigOf<K>, ids: Tensor, pass: Pass): Tensor
   outputLayer(parameters: TracedParameters, config: ConfigOf<K>): OutputLayer
+  /** Keys that a query of the layer sees, its own included; 0 for all before it. Default the configuration's window. */
+  windowOf?(config: ConfigOf<K>, layer: number): number
 }
 
 /** An architecture for callers that know it by name only: its functions take any configuration and check it. */
@@ -119,6 +121,7 @@ export interface Model<Name extends string = string, K extends OwnPath = OwnPath
   declareParameters(config: ModelConfig): readonly ParameterSpec[]
   hidden(parameters: TracedParameters, config: ModelConfig, ids: Tensor, pass: Pass): Tensor
   outputLayer(parameters: TracedParameters, config: ModelConfig): OutputLayer
+  windowOf(config: ModelConfig, layer: number): number
 }
 
 /** A `Model` whose functions throw where the configuration lacks what the architecture reads. */
@@ -139,6 +142,7 @@ export function defineModel<const Name extends string, const K extends OwnPath>(
     declareParameters: (config) => architecture.declareParameters(read(config)),
     hidden: (parameters, config, ids, pass) => architecture.hidden(parameters, read(config), ids, pass),
     outputLayer: (parameters, config) => architecture.outputLayer(parameters, read(config)),
+    windowOf: (config, layer) => architecture.windowOf?.(read(config), layer) ?? config.window ?? 0,
   }
 }
 

@@ -29,5 +29,6 @@ export {
   type StopReason,
 } from './sample.ts'
 export { inspectStep } from './inspection.ts'
-export { modelSetup, recipeLedger } from './setup.ts'
+export { modelSetup, recipeLedger, stepSetup } from './setup.ts'
+export type { ModelSetup, StepSetup } from './step.ts'
 export { restoreWeights } from './storage.ts'
