@@ -11,6 +11,8 @@ import { planRun } from './plan.ts'
 const A100 = { deviceFlops: 312e12 }
 const gpt2 = resolveRecipe('gpt2@124m').config
 
+const sized = (batchSize: number) => stepSetup({ ...gpt2, train: { ...gpt2.train, batchSize } }, 50257).step
+
 describe('planRun', () => {
   test('GPT-2 124M: nanoGPT’s counts, AdamW’s two moments, PaLM’s convention, the research document’s survival', () => {
     const plan = planRun('gpt2@124m', gpt2, 50257, { ...A100, devices: 8, utilisation: 0.5 })
@@ -93,7 +95,6 @@ describe('the work per token', () => {
 
 describe('memory', () => {
   test('grows with the batch only where activations are, and bf16 halves those', () => {
-    const sized = (batchSize: number) => stepSetup({ ...gpt2, train: { ...gpt2.train, batchSize } }, 50257).step
     const [one, two] = [memoryOf(sized(1), 'fp32'), memoryOf(sized(2), 'fp32')]
     expect(two.activations).toBe(2 * one.activations)
     expect(two.total - one.total).toBe(one.activations)
