@@ -15,8 +15,7 @@ model.declare('out.weight', [32, 1], 'matrix', normal(0.5))
 const parameters = model.list()
 const run = { weightDecay: 0.2, learningRates: () => 0.01, steps: 1000, beta1: 0.9 }
 const book = ledger(parameters, policies.nanogpt, run)
-console.log(renderLedger(book))
-console.log(explain(parameters, policies.nanogpt, run).verdict)
+console.log(`${renderLedger(book)}\n${explain(parameters, policies.nanogpt, run).verdict}`)
 
 const loss: CompileStepOptions['loss'] = (weights, input) => {
   const hidden = tanh(add(matmul(input('x', [64, 1]), weights.get('in.weight')), weights.get('in.bias')))
@@ -24,10 +23,9 @@ const loss: CompileStepOptions['loss'] = (weights, input) => {
 }
 const backend = createBackend({ threads: 1 })
 const optimizer = adamw(ledgerGroups(book, parameters), { learningRate: 0.01 })
-const step = compileStep({ backend, parameters, optimizer, loss })
-const points = Array.from({ length: 64 }, (_, k) => k / 32 - 1)
-step.input('x').set(points)
-step.input('y').set(points.map((x) => Math.sin(3 * x)))
+const step = compileStep({ backend, parameters, loss, optimizer })
+step.input('x').forEach((_, k, x) => (x[k] = k / 32 - 1))
+step.input('y').forEach((_, k, y) => (y[k] = Math.sin(3 * (k / 32 - 1))))
 const losses = Array.from({ length: run.steps }, () => step.run().loss)
 console.log(`loss ${losses[0]?.toFixed(3)} before training, ${losses.at(-1)?.toFixed(4)} after`)
 backend.dispose()

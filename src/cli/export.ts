@@ -2,6 +2,7 @@
 import { Option, InvalidArgumentError, type Command } from 'commander'
 import type { FloatDtype } from '../checkpoint/index.ts'
 import { openPretrained, writeGgufModel, writeHuggingFace } from '../exchange/index.ts'
+import { publishedWeights } from '../train/index.ts'
 import { bytes, whole } from './quantity.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -42,7 +43,7 @@ export function addExport(program: Command, terminal: Terminal): void {
 }
 
 async function exportModel(folder: string, flags: ExportFlags, { out }: Terminal): Promise<void> {
-  const source = await openPretrained(folder, flags.best === true ? 'best' : undefined)
+  const source = publishedWeights(await openPretrained(folder, flags.best === true ? 'best' : undefined))
   try {
     const dtype = DTYPES[flags.dtype]
     const written = flags.to.endsWith('.gguf')

@@ -1,8 +1,8 @@
 /** `halflife sample`: text from a saved run, written as it is made. */
 import { InvalidArgumentError, type Command } from 'commander'
-import { loadCheckpoint } from '../checkpoint/index.ts'
+import { findCheckpoint } from '../checkpoint/index.ts'
 import { createBackend } from '../engine/index.ts'
-import { createSampler, modelSetup, restoreWeights, type Generation } from '../train/index.ts'
+import { createSampler, publishCheckpoint, type Generation } from '../train/index.ts'
 import { addBackendFlags, backendOptions, type BackendFlags } from './backendFlags.ts'
 import { finiteNumber, wholeNumber } from './recipeFlags.ts'
 import { readSavedRun } from './savedRun.ts'
@@ -70,8 +70,8 @@ async function writeSample(folder: string, flags: SampleFlags, { out, err }: Ter
   tokenizer.encode(prompt, { special }) // a prompt that cannot be written is refused before anything is compiled
   const backend = createBackend(backendOptions(flags))
   try {
-    const checkpoint = loadCheckpoint(folder, which, { optimizer: false })
-    restoreWeights(backend, modelSetup(config, tokenizer.vocab), checkpoint)
+    const checkpoint = findCheckpoint(folder, which)
+    publishCheckpoint(backend, config, tokenizer.vocab, checkpoint)
     const { tokens, temperature, topK, topP, minP, repetitionPenalty, stop = [], ignoreEnd = false, seed } = flags
     const plain = { prompt, special, tokens, temperature, stop, ignoreEnd, seed }
     const pieces = createSampler(backend, config, tokenizer).write({ ...plain, topK, topP, minP, repetitionPenalty })
@@ -85,9 +85,7 @@ async function writeSample(folder: string, flags: SampleFlags, { out, err }: Ter
         minP: minP ?? 0,
         repetitionPenalty: repetitionPenalty ?? 1,
       }
-      return out.line(
-        JSON.stringify({ checkpoint: checkpoint.folder, recipe, step, ...asked, text, generation }, null, 2),
-      )
+      return out.line(JSON.stringify({ checkpoint, recipe, step, ...asked, text, generation }, null, 2))
     }
     out.write(prompt)
     const generation = await each(pieces, (piece) => out.write(piece))

@@ -4,7 +4,7 @@ import { loadCorpus, unigramEntropy, type Corpus } from '../data/index.ts'
 import { assertPrecision, createBackend, type Backend } from '../engine/index.ts'
 import { openPretrained, type Pretrained } from '../exchange/index.ts'
 import { recipeNames, type ResolvedRecipe } from '../recipes/index.ts'
-import { createSampler, train, type EndEvent, type EvaluationEvent } from '../train/index.ts'
+import { createSampler, train, type EndEvent, type EvaluationEvent, publishedWeights } from '../train/index.ts'
 import { addBackendFlags, backendOptions, type BackendFlags } from './backendFlags.ts'
 import { closingReport } from './closingReport.ts'
 import { commandName } from './commandName.ts'
@@ -95,7 +95,7 @@ interface Plan {
 }
 
 async function runTraining(name: string | undefined, flags: TrainFlags, terminal: Terminal): Promise<number> {
-  const from = flags.from === undefined ? undefined : await openPretrained(flags.from)
+  const from = flags.from === undefined ? undefined : publishedWeights(await openPretrained(flags.from))
   try {
     return await trainPlanned(await planRun(name, flags, from), flags, terminal)
   } finally {

@@ -1,6 +1,7 @@
 /** A trained model of another program, ready to be read tensor by tensor: what all formats become. */
 import type { ModelConfig } from '../models/index.ts'
 import type { ParameterSpec } from '../nn/parameter.ts'
+import type { RecipeConfig } from '../recipes/index.ts'
 import type { TokenizerRecord } from '../records/index.ts'
 
 /** A recipe's `model` section: the architecture's name and the values that it reads. */
@@ -22,6 +23,8 @@ export interface Pretrained {
   readonly carried: readonly string[]
   /** What someone should know, in whole sentences. */
   readonly notices: readonly string[]
+  /** Of a run of this program: its configuration and the checkpoint that its weights are from. */
+  readonly run?: { readonly config: RecipeConfig; readonly vocab: number; readonly checkpoint: string }
   /** The numbers of a parameter in the layout that the architecture declares, into `out`, which has its size. */
   read(parameter: ParameterSpec, out: Float32Array): void
   close(): void

@@ -14,7 +14,8 @@ import type { Pretrained } from './pretrained.ts'
 export async function openRun(path: string, which?: CheckpointSlot): Promise<Pretrained> {
   const { folder, metadata, weights } = openCheckpoint(path, which)
   try {
-    const { model } = checkConfig(metadata.recipe.config, folder)
+    const config = checkConfig(metadata.recipe.config, folder)
+    const { model } = config
     const { vocab } =
       model.vocab === 'auto' ? await tokenizerFromDescription(metadata.tokenizer) : { vocab: model.vocab }
     const settings = { ...model, vocab }
@@ -34,6 +35,7 @@ export async function openRun(path: string, which?: CheckpointSlot): Promise<Pre
       tokenizer: metadata.tokenizer,
       carried: sourceFiles(runFolderOf(path)),
       notices: [],
+      run: { config, vocab, checkpoint: folder },
       read: ({ name }, out) => void weights.read(name, out),
       close: weights.close,
     }

@@ -13,7 +13,7 @@ export interface Stepper {
   read(name: string): number[]
   fill(name: string, values: readonly number[] | number): void
   input(name: string, shape: readonly number[], values: readonly number[]): void
-  /** How often a graph was compiled. */
+  /** How often the backend compiled a graph since the stepper took it. */
   compilations(): number
 }
 
@@ -48,6 +48,11 @@ export function stepper(
     backend.buffer(name, 'f32', shape).fill(0)
   }
   let compilations = 0
+  const compile = backend.compile.bind(backend)
+  backend.compile = (graph) => {
+    compilations++
+    return compile(graph)
+  }
   const compiled = backend.compile(
     trace('step', (context) => {
       const parameters = traceParameters(context, specs)
@@ -60,7 +65,6 @@ export function stepper(
         ([name, parameter], k) => [name, { parameter, gradient: gradients[k]! }] as const,
       )
       const factor = scale === undefined ? undefined : context.input('scale', 'f32', [])
-      compilations++
       return { outputs: { loss: value }, updates: optimizer.update(context, new Map(entries), factor) }
     }),
   )

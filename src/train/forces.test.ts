@@ -167,9 +167,8 @@ function batches(setup: StepSetup, step: number): { ids: Int32Array; targets: In
 
 /** The interpreters compute node by node: there only a change of the graph itself could show. */
 const bitwise = [float32, ...compiledBackends].map((backend, k) => {
-  const forms = decayFormNames.filter((form) => form !== 'loss-l2')
   const optimizers = k === 1 ? optimizerNames : (['adamw', 'muon'] as const)
-  return { label: backend.label, create: backend.create, variants: [...optimizers, ...(k === 1 ? forms : [])] }
+  return { label: backend.label, create: backend.create, variants: [...optimizers, ...(k === 1 ? decayFormNames : [])] }
 })
 
 describe.each(bitwise)('$label', ({ create, variants }) => {

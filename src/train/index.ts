@@ -31,4 +31,4 @@ export {
 export { inspectStep } from './inspection.ts'
 export { modelSetup, recipeLedger, stepSetup } from './setup.ts'
 export type { ModelSetup, StepSetup } from './step.ts'
-export { restoreWeights } from './storage.ts'
+export { publishCheckpoint, publishedWeights } from './publish.ts'

@@ -4,10 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { readMetrics } from '../checkpoint/index.ts'
+import { openPretrained } from '../exchange/index.ts'
+import { parameterCount } from '../nn/parameter.ts'
 import { decayFormNames, optimizerNames } from '../optim/index.ts'
 import { compiledBackends, float32, float64 } from './backends.test.data.ts'
 import { createSampler, openSampler } from './sample.ts'
 import { compilePrograms } from './programs.ts'
+import { publishedWeights } from './publish.ts'
 import { atStep, runTraining, tinyRecipe } from './running.test.data.ts'
 import { stepSetup } from './setup.ts'
 import { tinyCorpus } from './tiny.test.data.ts'
@@ -191,6 +194,18 @@ describe('schedule-free', () => {
     } finally {
       backend.dispose()
     }
+  })
+
+  test('gives the average away too, for export and fine-tuning', async () => {
+    const out = newFolder()
+    const trained = await runTraining({ recipe, out, on: float32 })
+    const source = publishedWeights(await openPretrained(out))
+    for (const spec of source.parameters) {
+      const values = new Float32Array(parameterCount(spec.shape))
+      source.read(spec, values)
+      expect([...values], spec.name).toEqual(trained.tensors.get(spec.name))
+    }
+    source.close()
   })
 
   test('what it leaves is not what it trained', async () => {

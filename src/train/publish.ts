@@ -1,6 +1,7 @@
 /** The weights that a run gives to the world: its checkpoint's, or what its optimizer makes of them (Schedule-Free). */
 import { loadCheckpoint } from '../checkpoint/index.ts'
-import type { Backend } from '../engine/index.ts'
+import { createInterpreterBackend, type Backend } from '../engine/index.ts'
+import type { Pretrained } from '../exchange/index.ts'
 import type { RecipeConfig } from '../recipes/index.ts'
 import { stepSetup } from './setup.ts'
 import { tracePublish } from './step.ts'
@@ -19,4 +20,16 @@ export function publishCheckpoint(backend: Backend, config: RecipeConfig, vocab:
   if (publication === null) return
   restoreOptimizer(backend, step, checkpoint)
   backend.compile(publication).run()
+}
+
+/**
+ * The same model with the weights that its run would publish, for export and fine-tuning; the model itself unless it is
+ * a run whose optimizer trains other weights. Throws as `publishCheckpoint`.
+ */
+export function publishedWeights(source: Pretrained): Pretrained {
+  const { run } = source
+  if (run === undefined || !stepSetup(run.config, run.vocab).step.optimizer.evaluationWeights) return source
+  const backend = createInterpreterBackend({ precision: 'f32' })
+  publishCheckpoint(backend, run.config, run.vocab, run.checkpoint)
+  return { ...source, read: ({ name, shape }, out) => void out.set(backend.buffer(name, 'f32', shape)) }
 }
