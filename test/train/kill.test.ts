@@ -61,5 +61,6 @@ test('SIGKILL at any moment, then --resume, loses nothing', async () => {
     expect(readFileSync(join(killed, path)).equals(readFileSync(join(whole, path))), file).toBe(true)
   }
   expect(metrics(killed)).toEqual(metrics(whole))
-  expect(metrics(whole).length).toBe(STEPS + STEPS / 20 + 1)
+  // Every step, an evaluation after each twentieth and before the first, a look at the first step and each tenth.
+  expect(metrics(whole).length).toBe(STEPS + (STEPS / 20 + 1) + (STEPS / 10 + 1))
 })
