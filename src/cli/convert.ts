@@ -13,7 +13,7 @@ import {
   type ScheduleSpec,
 } from '../optim/index.ts'
 import { nearest } from '../optim/nearest.ts'
-import { recipeDecayRun, recipeNames, resolveRecipe } from '../recipes/index.ts'
+import { recipeDecayRun, resolveRecipe } from '../recipes/index.ts'
 import { UsageError } from './errors.ts'
 import { whole } from './quantity.ts'
 import { finiteNumber, wholeNumber } from './recipeFlags.ts'
@@ -66,7 +66,7 @@ export function addConvert(program: Command, { out }: Terminal): void {
     .argument('<weight-decay>', 'λ in the framework of --from', finiteNumber(0))
     .addOption(frameworkOption('--from <framework>', 'where λ comes from').default('pytorch'))
     .addOption(frameworkOption('--to <framework>', 'where it goes; all of them unless given'))
-    .option('--recipe <name>', `learning rate, schedule and length of a recipe (${recipeNames.join(', ')})`)
+    .option('--recipe <name>', 'learning rate, schedule and length of a recipe')
     .option('--lr <rate>', 'learning rate, at its peak', finiteNumber(0))
     .addOption(new Option('--schedule <kind>', 'how it goes on').choices(KINDS).default('constant'))
     .option('--warmup <n>', 'steps of linear warm-up', wholeNumber(0), 0)

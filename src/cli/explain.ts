@@ -10,7 +10,14 @@ import { recipeDecayRun, recipeNames, type RecipeConfig } from '../recipes/index
 import { inspectStep, modelSetup } from '../train/index.ts'
 import { addBackendFlags, backendOptions, type BackendFlags } from './backendFlags.ts'
 import { UsageError } from './errors.ts'
-import { addComputingFlags, addRecipeFlags, recipeFromFlags, recipeList, type RecipeFlags } from './recipeFlags.ts'
+import {
+  addComputingFlags,
+  addRecipeFlags,
+  recipeArgument,
+  recipeFromFlags,
+  recipeList,
+  type RecipeFlags,
+} from './recipeFlags.ts'
 import { readSavedRun } from './savedRun.ts'
 import type { Channel, Terminal } from './terminal.ts'
 import { vocabularyOf } from './vocabulary.ts'
@@ -39,7 +46,7 @@ export function addExplain(program: Command, { out, err }: Terminal): void {
         'weights it leaves, over how many steps the weights average, how large they settle, what published rules\n' +
         'would choose, and what to make of it.',
     )
-    .argument('<recipe-or-folder>', `a recipe (${recipeNames.join(', ')}) or the folder of a run`)
+    .argument('<recipe-or-folder>', `${recipeArgument()}, or the folder of a run`)
   addRecipeFlags(command)
     .option('--json', 'print one JSON document')
     .addOption(
@@ -109,8 +116,5 @@ async function readText(config: RecipeConfig, err: Channel): Promise<Text> {
 function unknownSubject(subject: string): UsageError {
   const near = nearest(subject, recipeNames)
   const guess = near === undefined ? '' : `Did you mean "${near}"? `
-  return new UsageError(
-    `"${subject}" is neither a recipe nor a folder.`,
-    `${guess}The recipes are: ${recipeNames.join(', ')}.`,
-  )
+  return new UsageError(`"${subject}" is neither a recipe nor a folder.`, `${guess}halflife recipes lists them.`)
 }

@@ -17,7 +17,7 @@ import { modelSetup, recipeLedger } from '../train/index.ts'
 import { nearest } from '../optim/nearest.ts'
 import { UsageError } from './errors.ts'
 import { whole } from './quantity.ts'
-import { addRecipeFlags, recipeFromFlags, recipeList, type RecipeFlags } from './recipeFlags.ts'
+import { addRecipeFlags, recipeArgument, recipeFromFlags, recipeList, type RecipeFlags } from './recipeFlags.ts'
 import { readSavedRun, type SavedRun } from './savedRun.ts'
 import type { Channel, Terminal } from './terminal.ts'
 import { vocabularyOf } from './vocabulary.ts'
@@ -45,7 +45,7 @@ export function addLedger(program: Command, { out, err }: Terminal): void {
       'Show which weights of a recipe or a run decay, the half-life that this gives them, and what share of their ' +
         'initial values is left when the run ends. Nothing is trained.',
     )
-    .argument('<recipe-or-folder>', `a recipe (${recipeNames.join(', ')}) or the folder of a run`)
+    .argument('<recipe-or-folder>', `${recipeArgument()}, or the folder of a run`)
     .option('--policy <name>', 'decide by another policy, and compare; they are listed below')
     .option('--diff <other>', 'compare with another policy, recipe or run: the tensors that change sides, and why')
     .option('--tensors', 'list every tensor: λ, half-life, timescale, what survives, and the rule that matched')
@@ -103,10 +103,7 @@ async function readLedgerSubject(subject: string): Promise<SavedRun> {
   if (existsSync(subject)) return readSavedRun(subject)
   const near = nearest(subject, recipeNames)
   const guess = near === undefined ? '' : `Did you mean "${near}"? `
-  throw new UsageError(
-    `"${subject}" is neither a recipe nor a folder.`,
-    `${guess}The recipes are: ${recipeNames.join(', ')}.`,
-  )
+  throw new UsageError(`"${subject}" is neither a recipe nor a folder.`, `${guess}halflife recipes lists them.`)
 }
 
 function ledgerOf(config: RecipeConfig, vocab: number): Ledger {

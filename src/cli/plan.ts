@@ -1,10 +1,16 @@
 /** `halflife plan`: a training run on paper, at any size. Nothing of the model's size is allocated. */
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { planRun, precisions, type Precision, type RunPlan } from '../planning/index.ts'
-import { recipeNames } from '../recipes/index.ts'
 import { UsageError } from './errors.ts'
 import { bytes, duration, scaled, whole } from './quantity.ts'
-import { addRecipeFlags, recipeFromFlags, recipeList, wholeNumber, type RecipeFlags } from './recipeFlags.ts'
+import {
+  addRecipeFlags,
+  recipeArgument,
+  recipeFromFlags,
+  recipeList,
+  wholeNumber,
+  type RecipeFlags,
+} from './recipeFlags.ts'
 import type { Channel, Terminal } from './terminal.ts'
 import { vocabularyOf } from './vocabulary.ts'
 
@@ -48,7 +54,7 @@ export function addPlan(program: Command, { out, err }: Terminal): void {
       'Plan a run on paper, at any size: exact parameter counts by role, memory, floating-point work and time, and what\n' +
         'its weight decay leaves of the initial weights. Nothing is trained and nothing large is allocated.',
     )
-    .argument('<recipe>', `a recipe (${recipeNames.join(', ')})`)
+    .argument('<recipe>', recipeArgument())
   addRecipeFlags(command)
     .option('--tokens <n>', 'tokens to train on, such as 300e9, in place of the recipe’s steps', readTokens)
     .option('--device <rate>', 'peak of a device in FLOP/s, or its name', readDevice, readDevice('a100'))

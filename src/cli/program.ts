@@ -7,6 +7,7 @@ import { addExport } from './export.ts'
 import { addImport } from './import.ts'
 import { addInfo } from './info.ts'
 import { addLedger } from './ledger.ts'
+import { addRecipes } from './recipes.ts'
 import { addReport } from './report.ts'
 import { addPlan } from './plan.ts'
 import { addSample } from './sample.ts'
@@ -58,6 +59,7 @@ export function buildProgram(terminal: Terminal): Command {
   addExport(program, terminal)
   addReport(program, terminal)
   addPlan(program, terminal)
+  addRecipes(program, terminal)
   addInfo(program, terminal)
   return program
 }

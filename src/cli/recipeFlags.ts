@@ -3,9 +3,9 @@ import { InvalidArgumentError, Option, type Command } from 'commander'
 import { precisions, type Precision } from '../engine/index.ts'
 import {
   readConfigFile,
-  recipeNames,
+  publishedFamilies,
   recipePaths,
-  recipes,
+  smallRecipes,
   resolveRecipe,
   type Override,
   type RecipeChanges,
@@ -91,10 +91,21 @@ function override(path: string, value: unknown, origin: string): Override | unde
   return value === undefined ? undefined : { path, value, origin }
 }
 
-/** For help texts: the recipes, one line each. */
+/** For help texts: the small recipes one line each, and the published sizes one line a family. */
 export function recipeList(): string {
-  const width = Math.max(...recipeNames.map((name) => name.length))
-  return recipes.map(({ name, description }) => `  ${name.padEnd(width)}  ${description}`).join('\n')
+  const families = publishedFamilies()
+  const width = Math.max(...[...smallRecipes, ...families].map(({ name }) => name.length))
+  const small = smallRecipes.map(({ name, description }) => `  ${name.padEnd(width)}  ${description}`)
+  const large = families.map(({ name, sizes }) => `  ${name.padEnd(width)}  ${sizes.join(' ')}`)
+  return [...small, '', 'Published sizes, to plan and explain, as in llama@7b:', ...large].join('\n')
+}
+
+/** For usage lines. */
+export function recipeArgument(): string {
+  return `a recipe, such as ${smallRecipes
+    .slice(0, 3)
+    .map(({ name }) => name)
+    .join(', ')} or llama@7b (halflife recipes lists all)`
 }
 
 /** For help texts: every path with its type, default and meaning. */

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { loadCorpus, unigramEntropy, type Corpus } from '../data/index.ts'
 import { assertPrecision, createBackend, type Backend } from '../engine/index.ts'
 import { openPretrained, type Pretrained } from '../exchange/index.ts'
-import { recipeNames, type ResolvedRecipe } from '../recipes/index.ts'
+import type { ResolvedRecipe } from '../recipes/index.ts'
 import { createSampler, train, type EndEvent, type EvaluationEvent, publishedWeights } from '../train/index.ts'
 import { addBackendFlags, backendOptions, type BackendFlags } from './backendFlags.ts'
 import { closingReport } from './closingReport.ts'
@@ -17,6 +17,7 @@ import {
   addComputingFlags,
   addRecipeFlags,
   pathList,
+  recipeArgument,
   recipeFromFlags,
   recipeList,
   wholeNumber,
@@ -62,7 +63,7 @@ export function addTrain(program: Command, terminal: Terminal): void {
     .command('train')
     .summary('train a GPT')
     .description('Train a GPT: a recipe, changed by files and flags. Progress goes to stderr, the result to stdout.')
-    .argument('[recipe]', `${recipeNames.join(', ')} (default: quickstart)`)
+    .argument('[recipe]', `${recipeArgument()}; default: quickstart`)
   addRecipeFlags(command)
     .option('--out <dir>', 'folder for checkpoints and metrics (default: runs/<recipe>-<time>)')
     .option('--from <path>', 'begin with the weights of a run or of a model of Hugging Face’s (recipe: finetune)')

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import {
   constant,
   createSchedule,
+  heldInverseSquareRoot,
   inverseSquareRoot,
   valuesOver,
   warmupCosine,
@@ -77,4 +78,13 @@ test.each([
 ])('a wrong value is refused by the name of its key (%#)', (make, message) => {
   expect(make).toThrow(RangeError)
   expect(make).toThrow(message)
+})
+
+test('held inverse square root: the peak for the warm-up, then 1/√k in step k, counted from 1', () => {
+  const rate = heldInverseSquareRoot({ peak: 0.01, warmup: 10_000 })
+  expect([0, 9_999].map(rate)).toEqual([0.01, 0.01])
+  expect(rate(39_999)).toBeCloseTo(1 / Math.sqrt(40_000), 12)
+  expect(heldInverseSquareRoot({ peak: 1, warmup: 1, floor: 0.5 })(99)).toBe(0.5)
+  expect(createSchedule({ kind: 'inverse-square-root-held', peak: 0.01, warmup: 4 })(15)).toBeCloseTo(0.005, 12)
+  expect(() => heldInverseSquareRoot({ peak: -1, warmup: 0 })).toThrow(/peak is -1/)
 })

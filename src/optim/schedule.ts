@@ -11,7 +11,12 @@ export type ScheduleSpec =
   | { readonly kind: 'constant'; readonly peak: number; readonly warmup?: number }
   | ({ readonly kind: 'cosine' | 'linear' } & Ramp)
   | ({ readonly kind: 'warmup-stable-decay'; readonly decaySteps: number } & Ramp)
-  | { readonly kind: 'inverse-square-root'; readonly peak: number; readonly warmup: number; readonly floor?: number }
+  | {
+      readonly kind: 'inverse-square-root' | 'inverse-square-root-held'
+      readonly peak: number
+      readonly warmup: number
+      readonly floor?: number
+    }
 
 interface Ramp {
   /** Highest value, reached right after the warm-up. */
@@ -37,6 +42,8 @@ export function createSchedule(spec: ScheduleSpec): Schedule {
       return warmupStableDecay(spec)
     case 'inverse-square-root':
       return inverseSquareRoot(spec)
+    case 'inverse-square-root-held':
+      return heldInverseSquareRoot(spec)
   }
 }
 
@@ -106,6 +113,19 @@ export function inverseSquareRoot(spec: { peak: number; warmup: number; floor?: 
     if (step < warmup) return warm(step, peak, warmup)
     return Math.max(floor, peak * Math.sqrt(reference / Math.max(step, reference)))
   }
+}
+
+/**
+ * The peak for the first `warmup` steps, then peak · √(warmup / k) in step k, counted from 1: T5's and PaLM's
+ * 1/√max(k, 10⁴) with the peak 0.01 (Raffel et al. 2020 §3.1.2; Chowdhery et al. 2022 §5). Never below the floor.
+ */
+export function heldInverseSquareRoot(spec: { peak: number; warmup: number; floor?: number }): Schedule {
+  const { peak, warmup, floor = 0 } = spec
+  checkRate('peak', peak)
+  checkRate('floor', floor)
+  checkSteps('warmup', warmup)
+  const held = Math.max(1, warmup)
+  return (step) => Math.max(floor, peak * Math.sqrt(held / Math.max(step + 1, held)))
 }
 
 /** The value at each of the run's steps. */

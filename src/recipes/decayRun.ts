@@ -2,7 +2,7 @@
 import type { Foretold } from '../optim/expectation.ts'
 import type { LedgerRun } from '../optim/ledger.ts'
 import { recipeDecaySchedules, recipeOptimizer } from './optimizer.ts'
-import { recipeSchedule } from './resolve.ts'
+import { recipeSchedule } from './learningRate.ts'
 import type { RecipeConfig } from './schema.ts'
 
 /**

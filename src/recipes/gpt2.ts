@@ -11,7 +11,7 @@ const TORCH = 'torch.optim.AdamW, default; nanoGPT does not set it'
 const RULE = 'karpathy/nanoGPT model.py, configure_optimizers'
 const ADAMW = `${RULE}: torch.optim.AdamW, one λ throughout`
 const NO_EXCEPTIONS = `${RULE}: two groups, no exceptions, one learning rate`
-const COSINE_ONLY = 'not read by the cosine schedule'
+const COSINE_ONLY = 'the descent lasts as long as the run'
 const STOCHASTIC_DEPTH = 'karpathy/nanoGPT model.py: every block always adds its branches'
 const PAPER = 'Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"'
 

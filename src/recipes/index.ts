@@ -2,14 +2,14 @@
 export { parseConfig, readConfigFile, type ConfigFile } from './configFile.ts'
 export { recipeDecayRun, recipeForetold } from './decayRun.ts'
 export { recipeDecaySchedules, recipeOptimizer, type RecipeDecaySchedules, type RecipeOptimizer } from './optimizer.ts'
+export { recipeSchedule } from './learningRate.ts'
 export { RecipeError } from './recipeError.ts'
 export { defineRecipe, type Evidence, type Evidenced, type Recipe } from './recipe.ts'
-export { recipeNames, recipes } from './recipes.ts'
+export { publishedFamilies, recipeNames, recipes, smallRecipes } from './recipes.ts'
 export {
   checkConfig,
   findRecipe,
   recipePaths,
-  recipeSchedule,
   resolveRecipe,
   type Override,
   type RecipeChanges,

@@ -28,7 +28,7 @@ export const nanoFields = {
   'schedule.warmup': assumed(100, OWN),
   'schedule.steps': assumed(800, OWN),
   'schedule.floor': assumed(2e-4, 'a tenth of the peak'),
-  'schedule.decaySteps': assumed(0, 'not read by the cosine schedule'),
+  'schedule.decaySteps': assumed(0, 'the descent lasts as long as the run'),
   'train.batchSize': assumed(16, OWN),
   'train.sequenceLength': assumed(null, OWN),
   'train.accumulation': assumed(1, OWN),

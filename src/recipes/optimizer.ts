@@ -1,8 +1,9 @@
 /** The optimizer that a configuration describes: its options, checked, and the schedules of its λ. */
 import { optimizers, type OptimizerEntry, type OptimizerName } from '../optim/optimizers.ts'
 import { readOptions, type DecayOptions } from '../optim/optionRules.ts'
-import { createSchedule, type Schedule } from '../optim/schedule.ts'
+import type { Schedule } from '../optim/schedule.ts'
 import { decayScheduleName, decayScheduleOf } from './decaySchedules.ts'
+import { recipeSchedule } from './learningRate.ts'
 import { RecipeError } from './recipeError.ts'
 import type { RecipeConfig } from './schema.ts'
 
@@ -72,7 +73,7 @@ const CONSTANT = 'constant'
 /** Throws RecipeError where a schedule's values do not fit the run. */
 export function recipeDecaySchedules({ optimizer, schedule }: RecipeConfig): RecipeDecaySchedules {
   const { learningRate: peak, decaySchedule, decaySchedules } = optimizer
-  const run = { learningRate: createSchedule({ ...schedule, peak }), peak, steps: schedule.steps }
+  const run = { learningRate: recipeSchedule({ optimizer, schedule }), peak, steps: schedule.steps }
   const schedules = new Map<string, Schedule>()
   const add = (path: string, spec: typeof decaySchedule): string | null => {
     const name = decayScheduleName(spec)

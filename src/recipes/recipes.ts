@@ -6,10 +6,12 @@ import { llamaNano, mistralNano, qwen3Nano } from './llama.ts'
 import { mixtralNano } from './mixtral.ts'
 import { olmo2Nano } from './olmo2.ts'
 import { palmNano } from './palm.ts'
+import { publishedSizes } from './published.ts'
 import { pythiaNano } from './pythia.ts'
 import type { Recipe } from './recipe.ts'
 
-export const recipes: readonly Recipe[] = [
+/** Those that two cores train. */
+export const smallRecipes: readonly Recipe[] = [
   quickstart,
   shakespeareCharCpu,
   gpt2Nano,
@@ -25,4 +27,21 @@ export const recipes: readonly Recipe[] = [
   olmo2Nano,
   qwen3Nano,
 ]
+export const recipes: readonly Recipe[] = [...smallRecipes, ...publishedSizes]
 export const recipeNames: readonly string[] = recipes.map((recipe) => recipe.name)
+
+export interface PublishedFamily {
+  readonly name: string
+  /** What follows the @, in the order of the table. */
+  readonly sizes: readonly string[]
+}
+
+/** The published sizes by family. */
+export function publishedFamilies(): readonly PublishedFamily[] {
+  const families = new Map<string, string[]>()
+  for (const { name } of publishedSizes) {
+    const [family = '', size = ''] = name.split('@')
+    families.set(family, [...(families.get(family) ?? []), size])
+  }
+  return [...families].map(([name, sizes]) => ({ name, sizes }))
+}

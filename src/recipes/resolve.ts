@@ -4,14 +4,13 @@ import { parse as parseYaml } from 'yaml'
 import { findModel } from '../models/index.ts'
 import { nearest } from '../optim/nearest.ts'
 import type { OptimizerName } from '../optim/optimizers.ts'
-import { createSchedule, type Schedule } from '../optim/schedule.ts'
 import type { ConfigFile } from './configFile.ts'
 import { checkModel, checkReads } from './modelRules.ts'
 import { OTHER_NAMES } from './otherNames.ts'
 import { optimizerDefaults, recipeDecaySchedules, recipeOptimizer } from './optimizer.ts'
 import type { Evidence, Recipe } from './recipe.ts'
 import { RecipeError } from './recipeError.ts'
-import { recipeNames, recipes } from './recipes.ts'
+import { publishedFamilies, recipeNames, recipes, smallRecipes } from './recipes.ts'
 import {
   FIELDS,
   modelPathsOf,
@@ -63,13 +62,22 @@ export type ResolvedFields = Readonly<
   Record<Exclude<RecipePath, OwnModelPath>, ResolvedField> & Partial<Record<OwnModelPath, ResolvedField>>
 >
 
+/** For a family's name alone. */
+function sizesOf(name: string): string {
+  const family = publishedFamilies().find((candidate) => candidate.name === name)
+  return family === undefined ? '' : `Its sizes are ${family.sizes.map((size) => `${name}@${size}`).join(', ')}. `
+}
+
 /** The recipe of that name; throws RecipeError with the known names. */
 export function findRecipe(name: string): Recipe {
   const recipe = recipes.find((candidate) => candidate.name === name)
   if (recipe !== undefined) return recipe
   const near = nearest(name, recipeNames)
   const guess = near === undefined ? '' : `Did you mean "${near}"? `
-  throw new RecipeError(`Unknown recipe "${name}".`, `${guess}The recipes are: ${recipeNames.join(', ')}.`)
+  throw new RecipeError(
+    `Unknown recipe "${name}".`,
+    `${guess}${sizesOf(name)}The recipes are: ${smallRecipes.map((recipe) => recipe.name).join(', ')}, and the sizes that \`halflife recipes\` lists.`,
+  )
 }
 
 /**
@@ -151,11 +159,6 @@ export function checkConfig(config: unknown, origin: string): RecipeConfig {
   const checked = assemble(values)
   checkTogether(checked)
   return checked
-}
-
-/** The learning rate of each step that the configuration describes. */
-export function recipeSchedule({ optimizer, schedule }: RecipeConfig): Schedule {
-  return createSchedule({ ...schedule, peak: optimizer.learningRate })
 }
 
 export interface RecipePathHelp {

@@ -45,7 +45,14 @@ const own = <S extends z.ZodType>(schema: S, expects: string, description: strin
   field(schema.nullable(), expects, `${description} Not read by every architecture.`)
 const ownCount = (description: string) => own(z.int().min(1), 'a whole number, 1 or more', description)
 
-export const SCHEDULE_KINDS = ['cosine', 'linear', 'constant', 'inverse-square-root', 'warmup-stable-decay'] as const
+export const SCHEDULE_KINDS = [
+  'cosine',
+  'linear',
+  'constant',
+  'inverse-square-root',
+  'inverse-square-root-held',
+  'warmup-stable-decay',
+] as const
 
 /** Text such as `embedding=0, *.ln_?.weight=0.05`, or a map; either way it becomes the map. */
 const patterns = (what: string, description: string) =>
@@ -169,10 +176,12 @@ export const recipeSchema = z.strictObject({
       'Shape of the learning rate after the warm-up.',
       'text',
     ),
-    warmup: steps('Steps of linear warm-up.'),
+    warmup: steps('Steps of linear warm-up; of inverse-square-root-held, steps at the peak.'),
     steps: field(z.int().min(1), 'a whole number of steps, 1 or more', 'Length of the run; the floor is reached here.'),
     floor: rate('Lowest learning rate after the warm-up.'),
-    decaySteps: steps('Steps of the final descent of warmup-stable-decay; other kinds do not read it.'),
+    decaySteps: steps(
+      'Steps of the descent: of the final one of warmup-stable-decay, of that of cosine and linear, where 0 is all the run.',
+    ),
   }),
   train: z.strictObject({
     batchSize: count('Sequences per forward pass.'),
