@@ -77,7 +77,7 @@ test.each([
   ['palm@540b', 4.2386],
 ])('%s: its decay adds up to %d e-folds', (name, expected) => {
   const { config, parameters } = declared(name)
-  const [matrix] = parameters.filter(({ role }) => role === 'matrix')
+  const matrix = parameters.find(({ role }) => role === 'matrix')
   const { entries } = buildLedger([matrix!], config.optimizer.policy, recipeDecayRun(config))
   expect(entries[0]!.sumDecay! / expected).toBeCloseTo(1, 2)
 })
