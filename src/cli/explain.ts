@@ -6,7 +6,7 @@ import { loadCorpus } from '../data/index.ts'
 import { createBackend, inspections, type Inspection } from '../engine/index.ts'
 import { explain, renderExplanation, type Explanation } from '../optim/index.ts'
 import { nearest } from '../optim/nearest.ts'
-import { recipeDecayRun, recipeNames, type RecipeConfig } from '../recipes/index.ts'
+import { familyHint, recipeDecayRun, recipeNames, type RecipeConfig } from '../recipes/index.ts'
 import { inspectStep, modelSetup } from '../train/index.ts'
 import { addBackendFlags, backendOptions, type BackendFlags } from './backendFlags.ts'
 import { UsageError } from './errors.ts'
@@ -116,5 +116,8 @@ async function readText(config: RecipeConfig, err: Channel): Promise<Text> {
 function unknownSubject(subject: string): UsageError {
   const near = nearest(subject, recipeNames)
   const guess = near === undefined ? '' : `Did you mean "${near}"? `
-  return new UsageError(`"${subject}" is neither a recipe nor a folder.`, `${guess}halflife recipes lists them.`)
+  return new UsageError(
+    `"${subject}" is neither a recipe nor a folder.`,
+    `${guess}${familyHint(subject)}halflife recipes lists all.`,
+  )
 }

@@ -12,7 +12,7 @@ import {
   renderTensors,
 } from '../optim/index.ts'
 import type { ComparableLedger, Ledger, LedgerChange, PolicyName } from '../optim/index.ts'
-import { recipeNames, type RecipeConfig } from '../recipes/index.ts'
+import { familyHint, recipeNames, type RecipeConfig } from '../recipes/index.ts'
 import { modelSetup, recipeLedger } from '../train/index.ts'
 import { nearest } from '../optim/nearest.ts'
 import { UsageError } from './errors.ts'
@@ -103,7 +103,10 @@ async function readLedgerSubject(subject: string): Promise<SavedRun> {
   if (existsSync(subject)) return readSavedRun(subject)
   const near = nearest(subject, recipeNames)
   const guess = near === undefined ? '' : `Did you mean "${near}"? `
-  throw new UsageError(`"${subject}" is neither a recipe nor a folder.`, `${guess}halflife recipes lists them.`)
+  throw new UsageError(
+    `"${subject}" is neither a recipe nor a folder.`,
+    `${guess}${familyHint(subject)}halflife recipes lists all.`,
+  )
 }
 
 function ledgerOf(config: RecipeConfig, vocab: number): Ledger {

@@ -97,7 +97,12 @@ export function recipeList(): string {
   const width = Math.max(...[...smallRecipes, ...families].map(({ name }) => name.length))
   const small = smallRecipes.map(({ name, description }) => `  ${name.padEnd(width)}  ${description}`)
   const large = families.map(({ name, sizes }) => `  ${name.padEnd(width)}  ${sizes.join(' ')}`)
-  return [...small, '', 'Published sizes, to plan and explain, as in llama@7b:', ...large].join('\n')
+  return [
+    ...small,
+    '',
+    'Larger sizes: micro and mini to train for hours, the published ones to plan and explain, as in llama@7b:',
+    ...large,
+  ].join('\n')
 }
 
 /** For usage lines. */

@@ -5,7 +5,7 @@ export { recipeDecaySchedules, recipeOptimizer, type RecipeDecaySchedules, type 
 export { recipeSchedule } from './learningRate.ts'
 export { RecipeError } from './recipeError.ts'
 export { defineRecipe, type Evidence, type Evidenced, type Recipe } from './recipe.ts'
-export { publishedFamilies, recipeNames, recipes, smallRecipes } from './recipes.ts'
+export { familyHint, publishedFamilies, recipeNames, recipes, smallRecipes } from './recipes.ts'
 export {
   checkConfig,
   findRecipe,

@@ -49,12 +49,39 @@ describe('parameters', () => {
     const counted = new Set(counts.map(([name]) => name))
     const same = new Set(['gpt2-note', 'palm-note', 'llama2'])
     const sizes = publishedFamilies().flatMap(({ name, sizes: list }) =>
-      same.has(name) ? [] : list.map((size) => `${name}@${size}`),
+      same.has(name) ? [] : list.filter((size) => !['micro', 'mini'].includes(size)).map((size) => `${name}@${size}`),
     )
     expect(sizes.filter((name) => !counted.has(name))).toEqual([])
     expect(sizes.length).toBeGreaterThan(40)
   })
 })
+
+describe('the trainable sizes between', () => {
+  const nanos = recipeNames.filter((name) => name.endsWith('@nano'))
+
+  test.each(nanos)('%s has a micro of some millions and a mini of some ten, with the same heads sharing', (name) => {
+    const [nano, micro, mini] = ['nano', 'micro', 'mini'].map((size) => {
+      const { config } = resolveRecipe(name.replace('nano', size))
+      const model = findModel(config.model.architecture)
+      return { config, size: totalParameters(model.declareParameters({ ...config.model, vocab: 65 })) }
+    }) as [Scaled, Scaled, Scaled]
+    expect(micro.size).toBeGreaterThan(2e6)
+    expect(micro.size).toBeLessThan(1.2e7)
+    expect(mini.size / micro.size).toBeGreaterThan(4)
+    expect(mini.size / micro.size).toBeLessThan(7)
+    for (const { config } of [micro, mini]) {
+      const { heads, kvHeads } = config.model
+      if (kvHeads !== null && nano.config.model.kvHeads !== 1) {
+        expect(heads / kvHeads).toBe(nano.config.model.heads / nano.config.model.kvHeads!)
+      }
+    }
+  })
+})
+
+interface Scaled {
+  readonly config: ReturnType<typeof resolveRecipe>['config']
+  readonly size: number
+}
 
 /** Σ lr·λ over the run, as computed for weight-decay.md §1.4 (batch ramps ignored). */
 test.each([

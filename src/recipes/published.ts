@@ -233,7 +233,7 @@ const mixtralRows = [
   llamaRow('8x22b', [56, 6144, 48, 16_384, 8], [3e-4, 1e12]),
 ]
 
-const PYTHIA = 'EleutherAI/pythia models/*.yml'
+const PYTHIA = 'EleutherAI/pythia models/*.yml (its README has 3e-4 for the 1B)'
 const pythia: Family = {
   name: 'pythia',
   title: 'Pythia',
@@ -261,7 +261,7 @@ const pythiaRows = [
   pythiaRow('70m', 6, 512, 8, 1e-3),
   pythiaRow('160m', 12, 768, 12, 6e-4),
   pythiaRow('410m', 24, 1024, 16, 3e-4),
-  pythiaRow('1b', 16, 2048, 8, 3e-4),
+  pythiaRow('1b', 16, 2048, 8, 2.5e-4),
   pythiaRow('1.4b', 24, 2048, 16, 2e-4),
   pythiaRow('2.8b', 32, 2560, 32, 1.6e-4),
   pythiaRow('6.9b', 32, 4096, 32, 1.2e-4, 50_432),

@@ -9,8 +9,9 @@ import { palmNano } from './palm.ts'
 import { publishedSizes } from './published.ts'
 import { pythiaNano } from './pythia.ts'
 import type { Recipe } from './recipe.ts'
+import { scaledSizes } from './scaled.ts'
 
-/** Those that two cores train. */
+/** Those that two cores train in about a minute, and nanoGPT's. */
 export const smallRecipes: readonly Recipe[] = [
   quickstart,
   shakespeareCharCpu,
@@ -27,7 +28,9 @@ export const smallRecipes: readonly Recipe[] = [
   olmo2Nano,
   qwen3Nano,
 ]
-export const recipes: readonly Recipe[] = [...smallRecipes, ...publishedSizes]
+const trainable: readonly Recipe[] = smallRecipes.filter(({ name }) => name.endsWith('@nano')).flatMap(scaledSizes)
+const withSizes: readonly Recipe[] = [...trainable, ...publishedSizes]
+export const recipes: readonly Recipe[] = [...smallRecipes, ...withSizes]
 export const recipeNames: readonly string[] = recipes.map((recipe) => recipe.name)
 
 export interface PublishedFamily {
@@ -36,12 +39,18 @@ export interface PublishedFamily {
   readonly sizes: readonly string[]
 }
 
-/** The published sizes by family. */
+/** The larger sizes by family: micro and mini, which two cores train in hours, then the published ones. */
 export function publishedFamilies(): readonly PublishedFamily[] {
   const families = new Map<string, string[]>()
-  for (const { name } of publishedSizes) {
+  for (const { name } of withSizes) {
     const [family = '', size = ''] = name.split('@')
     families.set(family, [...(families.get(family) ?? []), size])
   }
   return [...families].map(([name, sizes]) => ({ name, sizes }))
+}
+
+/** What to say where a family's name stands without a size; nothing for other names. */
+export function familyHint(name: string): string {
+  const family = publishedFamilies().find((candidate) => candidate.name === name)
+  return family === undefined ? '' : `Its sizes are ${family.sizes.map((size) => `${name}@${size}`).join(', ')}. `
 }

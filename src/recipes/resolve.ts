@@ -10,7 +10,7 @@ import { OTHER_NAMES } from './otherNames.ts'
 import { optimizerDefaults, recipeDecaySchedules, recipeOptimizer } from './optimizer.ts'
 import type { Evidence, Recipe } from './recipe.ts'
 import { RecipeError } from './recipeError.ts'
-import { publishedFamilies, recipeNames, recipes, smallRecipes } from './recipes.ts'
+import { familyHint, recipeNames, recipes, smallRecipes } from './recipes.ts'
 import {
   FIELDS,
   modelPathsOf,
@@ -62,12 +62,6 @@ export type ResolvedFields = Readonly<
   Record<Exclude<RecipePath, OwnModelPath>, ResolvedField> & Partial<Record<OwnModelPath, ResolvedField>>
 >
 
-/** For a family's name alone. */
-function sizesOf(name: string): string {
-  const family = publishedFamilies().find((candidate) => candidate.name === name)
-  return family === undefined ? '' : `Its sizes are ${family.sizes.map((size) => `${name}@${size}`).join(', ')}. `
-}
-
 /** The recipe of that name; throws RecipeError with the known names. */
 export function findRecipe(name: string): Recipe {
   const recipe = recipes.find((candidate) => candidate.name === name)
@@ -76,7 +70,7 @@ export function findRecipe(name: string): Recipe {
   const guess = near === undefined ? '' : `Did you mean "${near}"? `
   throw new RecipeError(
     `Unknown recipe "${name}".`,
-    `${guess}${sizesOf(name)}The recipes are: ${smallRecipes.map((recipe) => recipe.name).join(', ')}, and the sizes that \`halflife recipes\` lists.`,
+    `${guess}${familyHint(name)}The recipes are: ${smallRecipes.map((recipe) => recipe.name).join(', ')}, and the sizes that \`halflife recipes\` lists.`,
   )
 }
 

@@ -7,7 +7,7 @@ describe('recipes', () => {
     const { code, stdout } = await halflife(['recipes'])
     expect(code).toBe(0)
     expect(stdout).toMatch(/^ {2}quickstart +\S/m)
-    expect(stdout).toMatch(/^ {2}gpt3 +125m 350m .* 175b$/m)
+    expect(stdout).toMatch(/^ {2}gpt3 +micro mini 125m 350m .* 175b$/m)
   })
 
   test('shows every value of one with evidence and source', async () => {
