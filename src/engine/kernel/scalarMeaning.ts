@@ -92,6 +92,14 @@ const compareInts =
 const choose: Meaning = (target, { args: [mask, a, b] }) => {
   for (let k = 0; k < target.i.length; k++) target.i[k] = mask!.i[k] === 0 ? b!.i[k]! : a!.i[k]!
 }
+/** Bits move unchanged, those of NaN too. */
+const merge =
+  (fromA: number, fromB: number): Meaning =>
+  (target, { args: [a, b], immediate: w }) => {
+    for (let k = 0; k < target.i.length; k++) {
+      target.i[k] = (k & w) === 0 ? a!.i[k + fromA * w]! : b!.i[k + fromB * w]!
+    }
+  }
 const copyBits = bits1((a) => a)
 
 /** Folds halves: x[k] = f(x[k], x[k + w]) for w = lanes/2, lanes/4 … 1; lane 0 then fills every lane. */
@@ -187,6 +195,8 @@ export const scalarMeaning: { readonly [K in ScalarOpName]: Meaning } = {
     for (let k = 0; k < target.i.length; k++) target.i[k] = k
   },
   splat: (target, { args: [a] }) => target.i.fill(a!.n),
+  mergeEven: merge(0, -1),
+  mergeOdd: merge(1, 0),
   reduceAdd: reduce((a, b) => a + b),
   reduceMax: reduce((a, b) => (a > b ? a : b)),
   intConstant: (target, { immediate }) => {

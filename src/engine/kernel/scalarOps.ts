@@ -79,6 +79,9 @@ export const scalarOps = {
   constantInt: row([], i, 'immediate in every lane', 'the i32 value'),
   laneIndex: row([], i, '0, 1, 2 … lanes - 1'),
   splat: row([n], i, 'the low 32 bits of an int in every lane'),
+  // across lanes, in stretches of w = immediate lanes: two halves of a transposition of 2 x 2 blocks (`transpose.ts`)
+  mergeEven: row([f, f], f, '(k & w) == 0 ? a[k] : b[k - w]', 'lanes, a power of two below all'),
+  mergeOdd: row([f, f], f, '(k & w) == 0 ? a[k + w] : b[k]', 'lanes, a power of two below all'),
   // across lanes: halves are folded, x[k] op= x[k + w] for w = lanes/2, lanes/4 … 1; the result fills every lane
   reduceAdd: row([f], f, 'sum over the lanes'),
   reduceMax: row([f], f, 'maximum over the lanes'),

@@ -89,6 +89,10 @@ describe('verifyKernel', () => {
     expect(() => verifyKernel(shifted)).toThrow(
       'shiftLeft has the immediate 32; expected a number of bits from 0 to 31',
     )
+    const merged = build((b) => b.op('mergeOdd', [b.constant(1), b.constant(2)], b.lanes))
+    expect(() => verifyKernel(merged)).toThrow(
+      'mergeOdd has the immediate 8; expected a power of two below the 8 lanes',
+    )
   })
 
   it('refuses lanes that no target has', () => {

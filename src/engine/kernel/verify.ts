@@ -23,10 +23,15 @@ const divisor = (value: number): string | undefined =>
 const shift = (value: number): string | undefined =>
   wholeBelow(value, 32) && value >= 0 ? undefined : 'a number of bits from 0 to 31'
 
+const stretch = (value: number, lanes: number): string | undefined =>
+  [1, 2, 4, 8].includes(value) && value < lanes ? undefined : `a power of two below the ${lanes} lanes`
+
 /** For ops that read an immediate: what was expected, where the value is not acceptable. */
-const immediateFaults: { readonly [K in ScalarOpName]?: (value: number) => string | undefined } = {
+const immediateFaults: { readonly [K in ScalarOpName]?: (value: number, lanes: number) => string | undefined } = {
   shiftLeft: shift,
   shiftRight: shift,
+  mergeEven: stretch,
+  mergeOdd: stretch,
   constant: (value) => (Object.is(Math.fround(value), value) ? undefined : 'a number that f32 holds exactly'),
   constantInt: (value) => ((value | 0) === value ? undefined : 'a signed 32-bit integer'),
   intConstant: anyWhole,
@@ -101,7 +106,7 @@ class Verifier {
       this.#type(arg, row.args[k]!, statement)
     })
     this.#type(target, row.result, statement)
-    const expected = immediateFaults[op]?.(immediate)
+    const expected = immediateFaults[op]?.(immediate, this.#kernel.lanes)
     if (expected !== undefined) this.#refuse(`${op} has the immediate ${immediate}; expected ${expected}`, statement)
     this.#define(target, statement)
   }

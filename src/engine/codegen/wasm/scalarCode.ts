@@ -74,6 +74,17 @@ const mulHighUnsigned: Emit = (code, { args: [a, b] }) => {
   code.shuffle([1, 3, 5, 7])
 }
 
+/** Lanes 0 to 3 of the shuffle are a's, 4 to 7 b's. */
+const merge =
+  (fromA: number, fromB: number): Emit =>
+  (code, { args: [a, b], immediate: w }) => {
+    const lane = (k: number): number => ((k & w) === 0 ? k + fromA * w : LANES + k + fromB * w)
+    code
+      .get(a!)
+      .get(b!)
+      .shuffle([lane(0), lane(1), lane(2), lane(3)])
+  }
+
 /** `a < b ? a : b` (or `>`) for ints. */
 const chooseInt =
   (comparison: PlainInstruction): Emit =>
@@ -132,6 +143,8 @@ export const scalarCode: { readonly [K in ScalarOpName]: Emit } = {
     code.v128([0, 1, 2, LANES - 1])
   },
   splat: plain('i32x4.splat'),
+  mergeEven: merge(0, -1),
+  mergeOdd: merge(1, 0),
   reduceAdd: reduce((code, x, shifted) => {
     code.get(x)
     shifted()

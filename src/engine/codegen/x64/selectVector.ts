@@ -20,6 +20,11 @@ const intPredicates = { equal: 0, less: 1 } as const
 const exchangeHalves = 0x4e
 const exchangeNeighbours = 0xb1
 const oddLanesOf8 = 0xaa
+/** Lanes of 128 bits, by the width of stretches: vperm2f128's two; vshuff32x4's two from a, then two from b. */
+const merged256 = { even: 0x20, odd: 0x31 } as const
+const merged512 = { even: { 4: 0x88, 8: 0x44 }, odd: { 4: 0xdd, 8: 0xee } } as const
+/** vshuff32x4: the two in the middle change places. */
+const exchangeMiddle = 0xd8
 
 const binary =
   (row: VectorRow, immediate = 0): OpRule =>
@@ -133,13 +138,45 @@ const mulHighUnsigned: OpRule = (s, { target, args }) => {
   s.emit('binary', { row: vectorRows.mulWide, length, target: even, a: s.use(a), b: s.use(b) })
   s.emit('binary', { row: vectorRows.mulWide, length, target: odd, a: oddLanes(s, a), b: oddLanes(s, b) })
   s.emit('unary', { row: vectorRows.oddToEven, length, target: evenHigh, b: even })
-  const fields = { length, target: s.define(target), a: evenHigh, b: odd }
+  blendOdd(s, s.define(target), evenHigh, odd)
+}
+
+/** The even lanes of a, the odd ones of b. */
+function blendOdd(s: Selection, target: VirtualRegister, a: VirtualRegister, b: VirtualRegister): void {
+  const fields = { length: s.length, target, a, b }
   if (s.features.avx512) {
     s.emit('blend', { row: vectorRows.blendMasked, ...fields, c: s.constant({ kind: 'oddLanes' }) })
   } else {
     s.emit('binary', { row: vectorRows.blendConstant, ...fields, immediate: oddLanesOf8 })
   }
 }
+
+const merge =
+  (parity: 'even' | 'odd'): OpRule =>
+  (s, { target: result, args, immediate: width }) => {
+    const { length } = s
+    const [a, b] = [s.use(args[0]!), s.use(args[1]!)]
+    const target = s.define(result)
+    if (width === 1) {
+      const moved = s.temporary('vector')
+      const row = parity === 'even' ? vectorRows.evenToOdd : vectorRows.oddToEven
+      s.emit('unary', { row, length, target: moved, b: parity === 'even' ? b : a })
+      return parity === 'even' ? blendOdd(s, target, a, moved) : blendOdd(s, target, moved, b)
+    }
+    if (width === 2) {
+      const row = parity === 'even' ? vectorRows.mergeEvenPairs : vectorRows.mergeOddPairs
+      return s.emit('binary', { row, length, target, a, b })
+    }
+    if (!s.features.avx512) {
+      return s.emit('binary', { row: vectorRows.choose128, length, target, a, b, immediate: merged256[parity] })
+    }
+    const row = vectorRows.choose128Of512
+    const immediate = merged512[parity][width as 4 | 8]
+    if (width === 8) return s.emit('binary', { row, length, target, a, b, immediate })
+    const chosen = s.temporary('vector')
+    s.emit('binary', { row, length, target: chosen, a, b, immediate })
+    s.emit('binary', { row, length, target, a: chosen, b: chosen, immediate: exchangeMiddle })
+  }
 
 /** A vector whose even lanes are the odd lanes of `value`. A constant is the same in all lanes. */
 function oddLanes(s: Selection, value: Value): VirtualRegister {
@@ -217,6 +254,8 @@ export const vectorRules: { readonly [K in VectorOp]: OpRule } = {
   constantInt: (s, { target, immediate }) => s.setOrigin(target, { kind: 'bits', bits: immediate | 0 }),
   laneIndex: (s, { target }) => s.setOrigin(target, { kind: 'laneIndex' }),
   splat: (s, { target, args: [a] }) => s.emit('splat', { length: s.length, target: s.define(target), b: s.use(a!) }),
+  mergeEven: merge('even'),
+  mergeOdd: merge('odd'),
   reduceAdd: reduce(vectorRows.add),
   reduceMax: reduce(vectorRows.max),
 }

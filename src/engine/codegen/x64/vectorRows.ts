@@ -106,6 +106,11 @@ export const vectorRows = {
   blendMasked: row('vblendmps', 2, 1, 0x65, onlyEvex),
   blendConstant: row('vpblendd', 3, 1, 0x02, onlyVex),
   // across lanes
+  evenToOdd: row('vmovsldup', 1, 2, 0x12),
+  mergeEvenPairs: row('vunpcklpd', 1, 1, 0x14, { w: 1 }),
+  mergeOddPairs: row('vunpckhpd', 1, 1, 0x15, { w: 1 }),
+  choose128: row('vperm2f128', 3, 1, 0x06, onlyVex),
+  choose128Of512: row('vshuff32x4', 3, 1, 0x23, onlyEvex),
   oddToEven: row('vmovshdup', 1, 2, 0x16),
   permute: row('vpermilps', 3, 1, 0x04),
   extract128: row('vextractf128', 3, 1, 0x19, { evexName: 'vextractf32x4', memory: 16 }),

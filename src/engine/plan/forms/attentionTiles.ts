@@ -5,6 +5,7 @@
 import { KernelBuilder, type KernelTarget } from '../../kernel/builder.ts'
 import { exp, tanh } from '../../kernel/math.ts'
 import type { Address, Value } from '../../kernel/kernel.ts'
+import { transposeRows } from '../../kernel/transpose.ts'
 import { lanesOf, matmulTile, type TileOperand, type TileShape } from './matmulTile.ts'
 
 export const floatBytes = 4
@@ -129,15 +130,15 @@ export class AttentionTiles {
   transpose(from: Value, strides: HeadStrides, to: Value): void {
     const { b, keyPanel } = this
     const { time, headDim } = this.shape
-    b.for(0, time, 1, (t) => {
-      const source = b.intAdd(from, b.intMul(t, strides.time * floatBytes))
-      const panel = b.intMul(b.op('intDivImmediate', [t], keyPanel), headDim * keyPanel * floatBytes)
-      const column = b.intMul(b.op('intModImmediate', [t], keyPanel), floatBytes)
-      const target = b.intAdd(b.intAdd(to, panel), column)
-      for (let d = 0; d < headDim; d++) {
-        b.store(b.load(b.at(source, d * floatBytes), 1), b.at(target, d * keyPanel * floatBytes), 1)
-      }
-    })
+    const [rowBytes, columnBytes] = [strides.time * floatBytes, keyPanel * floatBytes]
+    const panel = (number: Value, rows: number): void => {
+      const source = { pointer: b.intAdd(from, b.intMul(number, keyPanel * rowBytes)), rowBytes }
+      const target = { pointer: b.intAdd(to, b.intMul(number, headDim * columnBytes)), rowBytes: columnBytes }
+      transposeRows(b, source, target, rows, headDim)
+    }
+    const full = Math.floor(time / keyPanel)
+    b.for(0, full, 1, (number) => panel(number, keyPanel))
+    if (time > full * keyPanel) panel(b.int(full), time - full * keyPanel)
   }
 
   /**

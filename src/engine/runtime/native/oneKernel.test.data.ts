@@ -11,6 +11,7 @@ import { cpuFeatures, NativeMachine, nativeUnavailable } from './machine.ts'
 
 export interface NativePath {
   readonly name: string
+  readonly lanes: number
   readonly disable: readonly string[]
   /** Whether it has instructions for pairs of bf16 numbers. */
   readonly bf16: boolean
@@ -21,11 +22,12 @@ export interface NativePath {
 export const paths: readonly NativePath[] = [
   {
     name: 'AVX-512',
+    lanes: 16,
     disable: [],
     bf16: cpuFeatures()?.bf16 ?? false,
     absent: nativeUnavailable() ?? (cpuFeatures()?.avx512 ? undefined : 'this processor has no AVX-512'),
   },
-  { name: 'AVX2', disable: ['avx512'], bf16: false, absent: nativeUnavailable() },
+  { name: 'AVX2', lanes: 8, disable: ['avx512'], bf16: false, absent: nativeUnavailable() },
 ]
 
 export interface BufferSpec {

@@ -111,8 +111,14 @@ class RandomKernel {
     const op = this.#dice.pick(this.#vectorOps)
     const row: ScalarOp = scalarOps[op]
     const args = row.args.map((type) => this.#any(type))
-    const value = this.#b.op(op, args, this.#dice.below(32))
+    const value = this.#b.op(op, args, this.#immediate(op))
     this.#values[row.result].push(value)
+  }
+
+  /** Bits to shift by, or a power of two below the lanes. */
+  #immediate(op: ScalarOpName): number {
+    const below = this.#dice.below(32)
+    return op.startsWith('merge') ? 1 << (below % Math.log2(this.#b.lanes)) : below
   }
 
   #memory(offset: Value): void {

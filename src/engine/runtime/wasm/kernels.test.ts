@@ -100,6 +100,8 @@ const operands: { readonly [T in ValueType]: readonly number[] } = {
 const immediates: { readonly [K in ScalarOpName]?: readonly number[] } = {
   shiftLeft: [0, 1, 9, 31],
   shiftRight: [0, 1, 9, 31],
+  mergeEven: [1, 2],
+  mergeOdd: [1, 2],
   constant: [0, -0, 1.5, -Infinity, Number.NaN, Math.fround(1e-45)],
   constantInt: [0, -1, 0x7fffffff, -0x80000000],
   intConstant: [0, 5, -7, 2 ** 31 - 1],

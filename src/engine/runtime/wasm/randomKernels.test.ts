@@ -155,7 +155,9 @@ class Writer {
     const op = this.#random.pick(OPS)
     const args = scalarOps[op].args.map((type) => this.#find(type))
     if (args.some((arg) => arg === undefined)) return
-    this.#values.push(this.#b.op(op, args as Value[], this.#random.below(32)))
+    const below = this.#random.below(32)
+    const immediate = op.startsWith('merge') ? 1 << (below % Math.log2(this.#b.lanes)) : below
+    this.#values.push(this.#b.op(op, args as Value[], immediate))
   }
 
   #find(type: ValueType): Value | undefined {
