@@ -274,10 +274,10 @@ describe('a disk that refuses', () => {
   it.each([
     ['write', 'ENOSPC', /the disk is full \(ENOSPC\)/, /Free some space/],
     ['write', 'EDQUOT', /quota is used up/, /Free some space/],
-    ['open', 'EACCES', /may not write there/, /--out/],
-    ['makeFolder', 'EROFS', /file system is read-only/, /--out/],
-    ['sync', 'EIO', /disk reports an error/, /--out/],
-    ['rename', 'EPERM', /may not write there/, /--out/],
+    ['open', 'EACCES', /may not write there/, /another folder/],
+    ['makeFolder', 'EROFS', /file system is read-only/, /writable disk/],
+    ['sync', 'EIO', /disk reports an error/, /folder on another one/],
+    ['rename', 'EPERM', /may not write there/, /another folder/],
     ['makeFolder', 'EWEIRD', /the system refuses \(EWEIRD\)/, /errno/],
   ] as const)('to %s with %s is explained, and the checkpoint before stays', (operation, code, message, hint) => {
     const folder = save(1)

@@ -13,17 +13,17 @@ export class CheckpointError extends Error {
 
 /** What a system error code means, to go after "Cannot write X: ". */
 const WRITE_FAILURES: Readonly<Record<string, readonly [what: string, hint: string]>> = {
-  EACCES: ['this user may not write there', 'Change its permissions, or choose another folder with --out.'],
-  EPERM: ['this user may not write there', 'Change its permissions, or choose another folder with --out.'],
-  EROFS: ['the file system is read-only', 'Choose a folder on a writable disk with --out.'],
-  ENOSPC: ['the disk is full', 'Free some space, or choose a folder on another disk with --out.'],
-  EDQUOT: ['the disk quota is used up', 'Free some space, or choose a folder on another disk with --out.'],
-  EFBIG: ['the file is larger than the file system allows', 'Choose a folder on another disk with --out.'],
-  ENOENT: ['no folder can be made there', 'Choose another folder with --out.'],
-  ENOTDIR: ['a file stands where a folder is needed', 'Choose another folder with --out.'],
-  EEXIST: ['a file stands where a folder is needed', 'Choose another folder with --out.'],
-  EISDIR: ['a folder stands where a file is needed', 'Choose another folder with --out.'],
-  EIO: ['the disk reports an error', 'Check the disk, and choose a folder on another one with --out.'],
+  EACCES: ['this user may not write there', 'Change its permissions, or choose another folder.'],
+  EPERM: ['this user may not write there', 'Change its permissions, or choose another folder.'],
+  EROFS: ['the file system is read-only', 'Choose a folder on a writable disk.'],
+  ENOSPC: ['the disk is full', 'Free some space, or choose a folder on another disk.'],
+  EDQUOT: ['the disk quota is used up', 'Free some space, or choose a folder on another disk.'],
+  EFBIG: ['the file is larger than the file system allows', 'Choose a folder on another disk.'],
+  ENOENT: ['no folder can be made there', 'Choose another folder.'],
+  ENOTDIR: ['a file stands where a folder is needed', 'Choose another folder.'],
+  EEXIST: ['a file stands where a folder is needed', 'Choose another folder.'],
+  EISDIR: ['a folder stands where a file is needed', 'Choose another folder.'],
+  EIO: ['the disk reports an error', 'Check the disk, and choose a folder on another one.'],
 }
 
 const READ_FAILURES: Readonly<Record<string, readonly [what: string, hint: string]>> = {

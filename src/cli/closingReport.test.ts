@@ -31,6 +31,7 @@ const CLOSING: Closing = {
   after: evaluation(1500, 1.8337),
   unigramEntropy: 3.0747,
   sample: `Call me\n${'whale '.repeat(30)}`,
+  from: null,
   command: 'npx halflife',
 }
 
@@ -45,6 +46,12 @@ test('how good, how fast, where, and what to try', () => {
   expect(text).toMatch(/For comparison +3\.0747/)
   expect(text).toMatch(/Speed +35\.1 ms per step \(median\), 26,300 tokens\/s, 149 GFLOP\/s/)
   expect(text).toMatch(/npx halflife sample 'runs\/my run' --tokens 500/)
+  expect(text).toMatch(/npx halflife train quickstart --set optimizer.weightDecay=2/)
+})
+
+test('what began with other weights begins with them again', () => {
+  const text = lines({ ...CLOSING, from: 'my gpt2/' }).join('\n')
+  expect(text).toMatch(/npx halflife train quickstart --from 'my gpt2\/' --set optimizer.weightDecay=2/)
 })
 
 test('the sample is wrapped at spaces and loses no word', () => {

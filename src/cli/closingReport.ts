@@ -12,6 +12,8 @@ export interface Closing {
   readonly unigramEntropy: number
   /** Text that the model writes; null where none was asked for. */
   readonly sample: string | null
+  /** The weights that the run began with, as `--from` named them; null where they were drawn. */
+  readonly from: string | null
   /** How this program is called, as `npx halflife`. */
   readonly command: string
 }
@@ -69,11 +71,12 @@ function wrap(line: string, room: number): string[] {
   return [line.slice(0, cut).trimEnd(), ...wrap(line.slice(cut).trimStart(), room)]
 }
 
-function nextSteps({ summary, command }: Closing, out: Channel): string[] {
+function nextSteps({ summary, from, command }: Closing, out: Channel): string[] {
   const { checkpoint, recipe, run } = summary
+  const again = from === null ? `train ${recipe}` : `train ${recipe} --from ${quoted(from)}`
   const ideas: readonly (readonly [string, string])[] = [
     ...(checkpoint === null ? [] : [[`sample ${quoted(run)} --tokens 500`, 'more text'] as const]),
-    [`train ${recipe} --set optimizer.weightDecay=2`, 'the same with λ = 2'],
+    [`${again} --set optimizer.weightDecay=2`, 'the same with λ = 2'],
     [`ledger ${recipe} --policy mingpt`, "what minGPT's rule would leave out"],
     ['train --data my.txt', 'your own text'],
     ['train --help', 'every recipe and setting'],

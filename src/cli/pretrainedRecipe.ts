@@ -7,20 +7,21 @@ export const FINE_TUNING = 'finetune'
 
 /** The model of the weights, and the tokenizer of their ids, by its name or its file. */
 export function settingsOf(source: Pretrained): Readonly<Record<string, unknown>> {
-  const tokenizer = tokenizerOf(source)
+  const tokenizer = tokenizerNameOf(source)
   return { model: source.model, ...(tokenizer === undefined ? {} : { data: { tokenizer } }) }
 }
 
-function tokenizerOf({ tokenizer, carried }: Pretrained): string | undefined {
+/** What a recipe calls its tokenizer; undefined where nobody knows it. */
+export function tokenizerNameOf({ tokenizer, carried, run }: Pretrained): string | undefined {
   switch (tokenizer?.name) {
     case 'char':
     case 'byte':
     case 'gpt2':
       return tokenizer.name
     case 'huggingface':
-      return carried.find((path) => basename(path) === 'tokenizer.json')
+      return carried.find((path) => basename(path) === 'tokenizer.json') ?? run?.config.data.tokenizer
     case 'sentencepiece':
-      return carried.find((path) => basename(path) === 'tokenizer.model')
+      return carried.find((path) => basename(path) === 'tokenizer.model') ?? run?.config.data.tokenizer
     default:
       return undefined
   }

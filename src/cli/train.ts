@@ -1,6 +1,6 @@
 /** `halflife train`: trains a recipe, tells how it goes on stderr, and reports on stdout. */
 import type { Command } from 'commander'
-import { loadCorpus, unigramEntropy, type Corpus } from '../data/index.ts'
+import { loadCorpus, unigramEntropy, type Corpus, type Tokenizer } from '../data/index.ts'
 import { assertPrecision, createBackend, type Backend } from '../engine/index.ts'
 import { openPretrained, type Pretrained } from '../exchange/index.ts'
 import type { ResolvedRecipe } from '../recipes/index.ts'
@@ -10,6 +10,7 @@ import { closingReport } from './closingReport.ts'
 import { commandName } from './commandName.ts'
 import { EXIT, UsageError } from './errors.ts'
 import { interruptSignal } from './interrupt.ts'
+import { knownTokenizer } from './modelTokenizer.ts'
 import { createNarrator, type Narrator } from './narrator.ts'
 import { defaultRunFolder } from './outFolder.ts'
 import { FINE_TUNING, settingsOf } from './pretrainedRecipe.ts'
@@ -91,6 +92,8 @@ interface Plan {
   readonly recipe: ResolvedRecipe
   readonly folder: string
   readonly data: string
+  /** That of the weights or of the run that goes on; undefined where the recipe's is opened. */
+  readonly tokenizer: Tokenizer | undefined
   /** Weights to begin with; closed when the training has ended. */
   readonly from: Pretrained | undefined
 }
@@ -98,14 +101,15 @@ interface Plan {
 async function runTraining(name: string | undefined, flags: TrainFlags, terminal: Terminal): Promise<number> {
   const from = flags.from === undefined ? undefined : publishedWeights(await openPretrained(flags.from))
   try {
-    return await trainPlanned(await planRun(name, flags, from), flags, terminal)
+    const plan = await planRun(name, flags, from, terminal.err)
+    return await trainPlanned(plan, flags, terminal)
   } finally {
     from?.close()
   }
 }
 
 async function trainPlanned(
-  { recipe, folder, data, from }: Plan,
+  { recipe, folder, data, from, tokenizer }: Plan,
   flags: TrainFlags,
   terminal: Terminal,
 ): Promise<number> {
@@ -113,7 +117,7 @@ async function trainPlanned(
   assertPrecision(backend, recipe.config.train.precision)
   const narrator = createNarrator(terminal.err, process.stderr)
   try {
-    const corpus = await loadCorpus({ data, tokenizer: recipe.config.data.tokenizer })
+    const corpus = await loadCorpus({ data, tokenizer: tokenizer ?? recipe.config.data.tokenizer })
     const ending = await follow({ recipe, corpus, backend, folder, from, flags }, narrator, terminal.err)
     if (flags.json === true) terminal.out.line(JSON.stringify(ending.end.summary, null, 2))
     if (ending.end.reason === 'interrupted') {
@@ -129,7 +133,12 @@ async function trainPlanned(
 }
 
 /** Settles what is trained, on what, and where it is written, before anything is loaded. */
-async function planRun(name: string | undefined, flags: TrainFlags, from: Pretrained | undefined): Promise<Plan> {
+async function planRun(
+  name: string | undefined,
+  flags: TrainFlags,
+  from: Pretrained | undefined,
+  err: Channel,
+): Promise<Plan> {
   const saved = flags.resume === undefined ? null : await readSavedRun(flags.resume)
   if (saved !== null && name !== undefined && name !== saved.recipe) {
     throw new UsageError(
@@ -154,7 +163,16 @@ async function planRun(name: string | undefined, flags: TrainFlags, from: Pretra
       'Give one with --data: a text file, a folder, or a built-in corpus such as moby-dick.',
     )
   }
-  return { recipe, data, from, folder: flags.out ?? saved?.folder ?? defaultRunFolder(recipe.name) }
+  const earlier = saved ?? from
+  const known = earlier === undefined ? undefined : await knownTokenizer(earlier, recipe.config)
+  if (known !== undefined && known.notice !== null) err.line(`${err.style('yellow', 'note:')} ${known.notice}`)
+  return {
+    recipe,
+    data,
+    from,
+    tokenizer: known?.tokenizer,
+    folder: flags.out ?? saved?.folder ?? defaultRunFolder(recipe.name),
+  }
 }
 
 interface Run {
@@ -224,9 +242,10 @@ async function report(ending: Ending, { recipe, corpus, backend, flags }: Traine
           seed,
         })
   const { before, after, end } = ending
+  const from = flags.from ?? null
   const entropy = unigramEntropy(validation, tokenizer.vocab)
   return closingReport(
-    { summary: end.summary, before, after, unigramEntropy: entropy, sample, command: commandName() },
+    { summary: end.summary, before, after, unigramEntropy: entropy, sample, from, command: commandName() },
     out,
   )
 }

@@ -60,6 +60,28 @@ export function charTokenizer(characters: string): Tokenizer {
   }
 }
 
+/** More would not be read. */
+const MOST_NAMED = 12
+
+/**
+ * Throws DataError, naming them, where texts have characters that the vocabulary of a character tokenizer lacks; other
+ * tokenizers are not asked. `what` begins the message.
+ */
+export function checkCharacters(tokenizer: Tokenizer, texts: () => readonly string[], what: string): void {
+  const record = tokenizer.describe()
+  if (record.name !== 'char') return
+  const known = new Set(record.characters)
+  const missing = Array.from(charactersOf(texts())).filter((character) => !known.has(character))
+  if (missing.length === 0) return
+  const named = missing.slice(0, MOST_NAMED).map(describeCharacter).join(', ')
+  const rest = missing.length > MOST_NAMED ? ` and ${missing.length - MOST_NAMED} more` : ''
+  const count = missing.length === 1 ? 'a character' : `${missing.length} characters`
+  throw new DataError(
+    `${what} has ${count} that the model's vocabulary of ${known.size} characters lacks: ${named}${rest}.`,
+    'Leave them out of the text or write others for them; or train a new model on it, with byte or gpt2 for any text.',
+  )
+}
+
 /** `unit` is an index of UTF-16 units; people are told characters, lines and columns. */
 function unknownCharacter(text: string, unit: number, vocab: number): DataError {
   const before = text.slice(0, unit)

@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
+import { charTokenizer } from './charTokenizer.ts'
 import { checkCorpusFits, corpusRecordOf, loadCorpus, type CorpusRequest } from './corpus.ts'
 import { DataError } from './dataError.ts'
 import { separatedTexts, splitDocuments, type Part } from './documents.ts'
 import { corpusRecord } from '../records/index.ts'
 import { unigramEntropy } from './entropy.ts'
+import { openTokenizer } from './tokenizers.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'halflife-data-'))
 afterAll(() => rmSync(root, { recursive: true }))
@@ -34,6 +36,35 @@ async function errorOf(request: CorpusRequest): Promise<DataError> {
   if (error instanceof DataError) return error
   throw new Error(`Expected a DataError, got ${String(error)}.`)
 }
+
+describe('the characters of a model', () => {
+  const tokenizer = charTokenizer('\n abcé')
+
+  it('read a new text that has no others', async () => {
+    const corpus = await loadCorpus({ data: file('cab\n'.repeat(10)), tokenizer, validationShare: 0.5 })
+    expect([...corpus.train.subarray(0, 4)]).toEqual([4, 2, 3, 0])
+    expect(corpus.tokenizer).toBe(tokenizer)
+  })
+
+  it('are named where they lack some of the text', async () => {
+    const error = await errorOf({ data: file('cab dé!'.repeat(10)), tokenizer })
+    expect(error.message).toMatch(
+      /has 2 characters that the model's vocabulary of 6 .* "!" \(U\+0021\), "d" \(U\+0064\)\./,
+    )
+    const many = await errorOf({ data: file('defghijklmnopqrs'), tokenizer })
+    expect(many.message).toMatch(/has 16 characters .* and 4 more\.$/)
+  })
+
+  it('are those of token ids only where a text says so', async () => {
+    const pair = { 'train.bin': uint16(0, 1, 2, 1, 0), 'val.bin': uint16(2, 1, 0) }
+    const xyz = { data: folder({ ...pair, 'input.txt': 'xyzyxzyx' }), tokenizer: charTokenizer('xyz') }
+    expect((await loadCorpus(xyz)).train).toEqual(Uint16Array.of(0, 1, 2, 1, 0))
+    expect((await errorOf({ ...xyz, tokenizer })).message).toMatch(/stand for other characters than the model's/)
+    expect((await errorOf({ ...xyz, data: folder(pair) })).message).toMatch(/it has no input.txt/)
+    const bytes = await openTokenizer('byte', () => [])
+    expect((await loadCorpus({ data: folder(pair), tokenizer: bytes })).tokenizer).toBe(bytes)
+  })
+})
 
 describe('a text file', () => {
   it('keeps the last tenth for validation', async () => {

@@ -5,6 +5,7 @@ import type { CorpusRecord } from '../records/index.ts'
 import { BUILT_IN_NAMES, readBuiltIn } from './builtin.ts'
 import { byteTokenizer } from './byteTokenizer.ts'
 import { checkLength } from './batches.ts'
+import { checkCharacters } from './charTokenizer.ts'
 import { checkIds } from './checkIds.ts'
 import { DataError } from './dataError.ts'
 import { packDocuments, separatedTexts, splitDocuments, splitText, type Part } from './documents.ts'
@@ -28,15 +29,15 @@ export interface Corpus {
 export interface CorpusRequest {
   /** A built-in name, a text or .jsonl file, a folder of them, or a folder with train.bin and val.bin. */
   readonly data: string
-  /** One of TOKENIZER_NAMES, or the path of a tokenizer's file or folder. */
-  readonly tokenizer: string
+  /** One of TOKENIZER_NAMES, the path of a tokenizer's file or folder, or the tokenizer that a model has already. */
+  readonly tokenizer: string | Tokenizer
   /** Share of the text, from its end, that is kept for validation: above 0, below 1; default 0.1. .bin pairs are split already. */
   readonly validationShare?: number
 }
 
 /**
- * Reads, splits and tokenizes a corpus. The character vocabulary is that of the whole text, validation included, as in
- * nanoGPT. A built-in name wins over a file of the same name; write `./name` for the file.
+ * Reads, splits and tokenizes a corpus. The character vocabulary named `char` is that of the whole text, validation
+ * included, as in nanoGPT; that of a model must have every character of it. A built-in name wins over a file of the same name; write `./name` for the file.
  * Throws DataError.
  */
 export async function loadCorpus({ data, tokenizer, validationShare = 0.1 }: CorpusRequest): Promise<Corpus> {
@@ -86,6 +87,12 @@ export function checkCorpusFits(corpus: Corpus, { context, vocab }: { context: n
   checkIds(corpus.validation, vocab, `${corpus.name}, validation tokens`)
 }
 
+type TokenizerChoice = CorpusRequest['tokenizer']
+
+function nameOf(choice: TokenizerChoice): string {
+  return typeof choice === 'string' ? choice : choice.name
+}
+
 interface Source {
   readonly train: Tokens
   readonly validation: Tokens
@@ -94,36 +101,39 @@ interface Source {
   readonly what: string
 }
 
-async function builtInSource(data: string, name: string, share: number): Promise<Source | undefined> {
+async function builtInSource(data: string, choice: TokenizerChoice, share: number): Promise<Source | undefined> {
   const corpus = readBuiltIn(data)
   if (corpus === undefined) return undefined
   const { title, unit, documents } = corpus
   const what = `${title}, ${documents.texts.length} ${unit}`
-  return { ...(await packed(splitDocuments(documents, share), name)), what }
+  return { ...(await packed(splitDocuments(documents, share), choice, data)), what }
 }
 
-async function pathSource(data: string, name: string, share: number): Promise<Source> {
+async function pathSource(data: string, choice: TokenizerChoice, share: number): Promise<Source> {
   const { isFolder } = statOrSuggest(data)
   if (isFolder && hasTokenFiles(data))
-    return { ...(await readTokenFiles(data, name)), what: `${data}, train.bin and val.bin` }
+    return { ...(await readTokenFiles(data, choice)), what: `${data}, train.bin and val.bin` }
   if (!isFolder && extname(data) === '.bin') {
     throw new DataError(`${data} is one token file.`, 'Give the folder that holds train.bin and val.bin.')
   }
   const paths = isFolder ? listTexts(data) : [data]
   const named = isFolder ? `${data}, ${grouped(paths.length)} text file${paths.length === 1 ? '' : 's'}` : data
   // Bytes that are no UTF-8 are welcome to the byte tokenizer.
-  if (name === 'byte' && !paths.some(isJsonLines)) return { ...splitBytes(paths, share), what: named }
+  if (nameOf(choice) === 'byte' && !paths.some(isJsonLines)) return { ...splitBytes(paths, share), what: named }
   const texts = paths.flatMap(readDocuments)
   const separator = paths.some(isJsonLines) ? 'empty line' : paths.length > 1 ? 'line end' : 'none'
   const what = texts.length === paths.length ? named : `${named}, ${grouped(texts.length)} documents`
-  return { ...(await packed(splitText({ texts, separator }, share), name)), what }
+  return { ...(await packed(splitText({ texts, separator }, share), choice, data)), what }
 }
 
 async function packed(
   { train, validation }: { readonly train: Part; readonly validation: Part },
-  name: string,
+  choice: TokenizerChoice,
+  data: string,
 ): Promise<Omit<Source, 'what'>> {
-  const tokenizer = await openTokenizer(name, () => [...separatedTexts(train), ...separatedTexts(validation)])
+  const texts = (): string[] => [...separatedTexts(train), ...separatedTexts(validation)]
+  if (typeof choice !== 'string') checkCharacters(choice, texts, data)
+  const tokenizer = typeof choice === 'string' ? await openTokenizer(choice, texts) : choice
   return { train: packDocuments(train, tokenizer), validation: packDocuments(validation, tokenizer), tokenizer }
 }
 

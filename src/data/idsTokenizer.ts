@@ -1,5 +1,6 @@
 import { checkIds } from './checkIds.ts'
 import { DataError } from './dataError.ts'
+import { emptyTokens } from './tokenBuffer.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
 /**
@@ -23,7 +24,9 @@ export function idsTokenizer(vocab: number): Tokenizer {
           )
         })
       checkIds(ids, vocab, 'The text')
-      return Uint16Array.from(ids)
+      const out = emptyTokens(vocab, ids.length)
+      out.set(ids)
+      return out
     },
     decode(ids) {
       checkIds(ids, vocab, 'Cannot turn ids into text')

@@ -24,19 +24,36 @@ export function hasTokenFiles(folder: string): boolean {
 }
 
 /**
- * Reads train.bin and val.bin. Any tokenizer but `char` is taken as the one that made them. The alphabet of a `char`
+ * Reads train.bin and val.bin. Any tokenizer but characters is taken as the one that made them. The alphabet of a `char`
  * data set is not in its .bin files (nanoGPT keeps it in a Python pickle): it is taken from input.txt beside them when
  * that text gives exactly these tokens; otherwise the tokenizer is `ids`, which prints numbers.
+ * Throws DataError where a model's characters are not known to be theirs.
  */
-export async function readTokenFiles(folder: string, tokenizer: string): Promise<TokenFiles> {
+export async function readTokenFiles(folder: string, tokenizer: string | Tokenizer): Promise<TokenFiles> {
   const train = readTokens(folder, 'train.bin')
   const validation = readTokens(folder, 'val.bin')
-  if (tokenizer !== 'char') {
+  if (typeof tokenizer !== 'string' && tokenizer.name !== 'char') return { train, validation, tokenizer }
+  if (typeof tokenizer === 'string' && tokenizer !== 'char') {
     return { train, validation, tokenizer: await openTokenizer(tokenizer, () => []) }
   }
   const alphabet = alphabetOf(folder, train, validation)
+  if (typeof tokenizer !== 'string') {
+    checkAlphabet(folder, tokenizer, alphabet)
+    return { train, validation, tokenizer }
+  }
   if (alphabet !== undefined) return { train, validation, tokenizer: charTokenizer(alphabet) }
   return { train, validation, tokenizer: idsTokenizer(Math.max(largest(train), largest(validation)) + 1) }
+}
+
+function checkAlphabet(folder: string, tokenizer: Tokenizer, alphabet: string | undefined): void {
+  const record = tokenizer.describe()
+  if (record.name === 'char' && record.characters === alphabet) return
+  throw new DataError(
+    alphabet === undefined
+      ? `Nothing says which characters the token ids in ${folder} stand for: it has no input.txt that gives them.`
+      : `The token ids in ${folder} stand for other characters than the model's.`,
+    'Give the text itself with --data; it is then read with the characters of the model.',
+  )
 }
 
 function readTokens(folder: string, name: string): Tokens {

@@ -135,3 +135,10 @@ describe('gpt2', () => {
     }
   })
 })
+
+it('ids of which nobody knows the text may be more than 16 bits count', async () => {
+  const description = tokenizerRecord.parse({ name: 'ids', vocab: 151_936 })
+  const tokenizer = await tokenizerFromDescription(description)
+  expect(tokenizer.encode('151643 7')).toEqual(Uint32Array.of(151_643, 7))
+  expect(tokenizer.decode([151_643, 7])).toBe('151643 7')
+})

@@ -14,7 +14,13 @@ export const tokenizerRecord = z.discriminatedUnion('name', [
   /** A SentencePiece `.model` file, in base64. */
   z.strictObject({ name: z.literal('sentencepiece'), model: z.base64().min(4) }),
   /** Token ids whose text nobody knows, as in a .bin file without its tokenizer. */
-  z.strictObject({ name: z.literal('ids'), vocab: z.int().min(1).max(65_536) }),
+  z.strictObject({
+    name: z.literal('ids'),
+    vocab: z
+      .int()
+      .min(1)
+      .max(2 ** 31),
+  }),
 ])
 
 export type TokenizerRecord = Immutable<z.infer<typeof tokenizerRecord>>

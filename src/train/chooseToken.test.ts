@@ -84,12 +84,39 @@ function reference(scores: readonly number[], options: Options, u: number): numb
   const top = Math.max(...penalised)
   const powers = penalised.map((s, id) => ({ id, p: Math.exp((s - top) / temperature) }))
   let rows = normalized(powers.toSorted((a, b) => b.p - a.p || a.id - b.id).slice(0, topK))
-  rows = normalized(rows.filter((_, i) => rows.slice(0, i).reduce((sum, { p }) => sum + p, 0) < topP))
+  let reached = 0
+  rows = normalized(rows.filter(({ p }) => (reached += p) - p < topP))
   rows = normalized(rows.filter(({ p }) => p >= minP * rows[0]!.p))
   let left = u
   for (const { id, p } of rows) if ((left -= p) < 0) return id
   return rows[0]!.id
 }
+
+/** Scores as a model's, from very likely to hopeless. */
+function manyScores(count: number): number[] {
+  const random = randomSequence([5, 8])
+  return Array.from({ length: count }, () => 3 * Math.log(random.uniform() + 1e-9))
+}
+
+describe.each([
+  ['where few are kept', {}],
+  ['where many are kept', { temperature: 20 }],
+])('in a large vocabulary, %s', (_, flat) => {
+  const scores = manyScores(3000)
+  test.each<Omit<Options, 'temperature'>>([
+    { topK: 300 },
+    { topP: 0.9 },
+    { minP: 0.02 },
+    { topK: 500, topP: 0.7, minP: 0.01 },
+    { topP: 0.99, repetitionPenalty: 1.2, seen: [1, 2, 3] },
+  ])('%j draws what plain lists draw', (options) => {
+    const choice = { temperature: 0.9, ...flat, ...options }
+    for (const u of [0.003, 0.21, 0.5, 0.77, 0.993]) {
+      const found = chooseToken(scores, scores.length, { ...choice, random: { uniform: () => u } })
+      expect(found).toBe(reference(scores, choice, u))
+    }
+  })
+})
 
 test('all together are what plain lists give', () => {
   const options = fc.record({

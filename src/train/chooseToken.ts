@@ -32,9 +32,14 @@ export function chooseToken(logits: ArrayLike<number>, vocab: number, choice: Ch
   for (let id = 1; id < vocab; id++) if (scores[id]! > scores[likeliest]!) likeliest = id
   if (temperature === 0) return likeliest
   const top = scores[likeliest]!
-  const weights = new Float64Array(vocab)
-  for (let id = 0; id < vocab; id++) weights[id] = Math.exp((scores[id]! - top) / temperature)
-  const kept = keptIds(weights, choice)
+  const weights = scores
+  const buckets = new Uint8Array(vocab)
+  for (let id = 0; id < vocab; id++) {
+    const distance = (top - scores[id]!) / temperature
+    weights[id] = Math.exp(-distance)
+    buckets[id] = Math.min(LAST, Math.floor(distance * PER_UNIT))
+  }
+  const kept = keptIds({ weights, buckets }, choice)
   let total = 0
   for (let k = 0; k < kept.length; k++) total += weights[kept[k]!]!
   let left = random.uniform() * total
@@ -43,6 +48,16 @@ export function chooseToken(logits: ArrayLike<number>, vocab: number, choice: Ch
     if (left < 0) return kept[k]!
   }
   return likeliest // rounding may leave a last crumb
+}
+
+/** Bucket b holds what is e^(b/8) to e^((b+1)/8) times less likely than the likeliest; the last one all beyond. */
+const PER_UNIT = 8
+const LAST = 255
+
+interface Likelihoods {
+  /** How many times as likely as the likeliest. */
+  readonly weights: Float64Array
+  readonly buckets: Uint8Array
 }
 
 function penalised(
@@ -61,41 +76,73 @@ function penalised(
 }
 
 /** The ids to draw from: all in their order, or the likeliest first. Plain loops, since it runs over 50,000 for each token. */
-function keptIds(weights: Float64Array, { topK = Infinity, topP = 1, minP = 0 }: Choice): ArrayLike<number> {
+function keptIds(likelihoods: Likelihoods, { topK = Infinity, topP = 1, minP = 0 }: Choice): ArrayLike<number> {
+  const { weights } = likelihoods
   const size = weights.length
-  const ids: number[] = []
   if (topK >= size && topP >= 1 && minP <= 0) {
-    for (let id = 0; id < size; id++) ids.push(id)
-    return ids
+    const all = new Uint32Array(size)
+    for (let id = 0; id < size; id++) all[id] = id
+    return all
   }
-  const sorted = topK <= FEW ? largest(weights, topK) : weights.toSorted() // ascending
-  const ranked = (rank: number): number => sorted[sorted.length - 1 - rank]!
-  const count = Math.min(topK, size)
+  const sums = bucketSums(likelihoods)
   let total = 0
-  for (let rank = 0; rank < count; rank++) total += ranked(rank)
+  for (const weight of sums.weights) total += weight
+  // Of a limited number of ids top-p takes its share of what they have, which is less than all have, and is known later.
+  const isLimited = topK < size
+  const least = isLimited ? 0 : minP
+  const ranked = likeliestIds(likelihoods, sums, { count: topK, weight: topP < 1 ? topP * total : Infinity, least })
+  const count = Math.min(topK, ranked.length)
+  if (isLimited) {
+    total = 0
+    for (let rank = 0; rank < count; rank++) total += weights[ranked[rank]!]!
+  }
   let kept = 0
   let sum = 0
-  while (kept < count && (kept === 0 || sum < topP * total) && ranked(kept) >= minP * ranked(0)) sum += ranked(kept++)
-  const least = ranked(kept - 1)
-  for (let id = 0; id < size; id++) if (weights[id]! >= least) ids.push(id)
-  return ids.toSorted((a, b) => weights[b]! - weights[a]! || a - b).slice(0, kept)
+  while (kept < count && (kept === 0 || sum < topP * total) && weights[ranked[kept]!]! >= minP) {
+    sum += weights[ranked[kept++]!]!
+  }
+  return ranked.slice(0, kept)
 }
 
-/** Up to this many are found without sorting all. */
-const FEW = 256
+interface BucketSums {
+  /** Ids in each bucket. */
+  readonly counts: Uint32Array
+  /** Their weights together. */
+  readonly weights: Float64Array
+}
 
-/** The `count` largest, ascending; all where there are fewer. */
-function largest(weights: Float64Array, count: number): number[] {
-  const found: number[] = []
+function bucketSums({ weights, buckets }: Likelihoods): BucketSums {
+  const sums = { counts: new Uint32Array(LAST + 1), weights: new Float64Array(LAST + 1) }
   for (let id = 0; id < weights.length; id++) {
-    const weight = weights[id]!
-    if (found.length === count) {
-      if (weight <= found[0]!) continue
-      found.shift()
-    }
-    let at = found.length
-    while (at > 0 && found[at - 1]! > weight) at -= 1
-    found.splice(at, 0, weight)
+    sums.counts[buckets[id]!]! += 1
+    sums.weights[buckets[id]!]! += weights[id]!
   }
-  return found
+  return sums
+}
+
+interface Wanted {
+  readonly count: number
+  /** Together. */
+  readonly weight: number
+  /** Of each. */
+  readonly least: number
+}
+
+/**
+ * The likeliest ids, likeliest first and of equals the lower, at least until there are `count` of them or they reach
+ * `weight`, and none below `least`. Only whole buckets are taken and sorted, one more than needed: sums in two orders may
+ * differ in their last bits, and so may the distances of equal weights.
+ */
+function likeliestIds({ weights, buckets }: Likelihoods, sums: BucketSums, { count, weight, least }: Wanted): number[] {
+  let bucket = 0
+  let found = 0
+  let reached = 0
+  while (bucket < LAST && found + sums.counts[bucket]! < count && reached + sums.weights[bucket]! < weight) {
+    found += sums.counts[bucket]!
+    reached += sums.weights[bucket]!
+    bucket += 1
+  }
+  const ids: number[] = []
+  for (let id = 0; id < weights.length; id++) if (buckets[id]! <= bucket + 1 && weights[id]! >= least) ids.push(id)
+  return ids.toSorted((a, b) => weights[b]! - weights[a]! || a - b)
 }

@@ -36,9 +36,7 @@ function checkTokenizer({ path, tokenizer }: Pretrained, corpus: Corpus): void {
   throw new TrainingError(
     `The weights of ${path} were trained with the tokenizer ${tokenizer.name}, and the text is read with another ` +
       `(${given.name}, ${corpus.tokenizer.vocab} tokens); its token ids mean something else.`,
-    tokenizer.name === 'char'
-      ? 'A character vocabulary is that of its text: train on from it with the text that it was trained on.'
-      : 'Leave --tokenizer out, so that the one of the weights is used.',
+    'Leave --tokenizer out, so that the one of the weights is used.',
   )
 }
 

@@ -1,5 +1,5 @@
 /** A model of transformers taken over, trained on, and given back, by the commands. */
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { openShards } from '../../src/exchange/huggingface/shards.ts'
@@ -37,4 +37,55 @@ test('import, export and back; a resume says what is missing; train --from begin
   expect(trained.stderr).toMatch(/The weights are those of .*llama \(LlamaForCausalLM, BF16\)/)
   const gguf = await halflife(['export', at('tuned'), '--to', at('tuned.gguf'), '--dtype', 'f16'])
   expect(gguf.stdout).toMatch(/Wrote GGUF \(llama\)/)
+})
+
+/** A run of a second. */
+const SMALL = ['model.layers=1', 'model.heads=1', 'model.width=8', 'model.context=8', 'train.batchSize=2']
+const small = [...SMALL.flatMap((each) => ['--set', each]), '--sample', '0', '--threads', '1', '--look-every', '0']
+
+test('characters of a model read a new text, and those that it lacks are named', async () => {
+  writeFileSync(at('old.txt'), 'the whale, the sea\n'.repeat(20))
+  writeFileSync(at('new.txt'), 'the sea the\n'.repeat(20))
+  writeFileSync(at('other.txt'), 'Ahab!\n'.repeat(20))
+  const first = await halflife(['train', '--data', at('old.txt'), '--steps', '1', ...small, '--out', at('old')])
+  expect(first.code, first.stderr).toBe(0)
+  const from = ['train', '--from', at('old'), '--steps', '1', '--sample', '0', '--threads', '1']
+  const tuned = await halflife([...from, '--data', at('new.txt'), '--out', at('new')])
+  expect(tuned.code, tuned.stderr).toBe(0)
+  expect(tuned.stdout).toMatch(new RegExp(`train finetune --from ${at('old')} --set`))
+  const resumed = await halflife(['train', '--resume', at('old'), '--data', at('new.txt'), '--steps', '2', ...small])
+  expect(resumed.code, resumed.stderr).toBe(0)
+  const refused = await halflife([...from, '--data', at('other.txt'), '--out', at('none')])
+  expect(refused.code).toBe(1)
+  expect(refused.stderr).toMatch(/has 3 characters .* lacks: "!" \(U\+0021\), "A" \(U\+0041\), "b" \(U\+0062\)\./)
+})
+
+/** A tokenizer.json of these ids. */
+function tokenizerJson(vocab: Readonly<Record<string, number>>): string {
+  return JSON.stringify({
+    model: { type: 'BPE', vocab, merges: ['a b'], unk_token: 'a' },
+    added_tokens: [],
+    normalizer: null,
+    pre_tokenizer: null,
+    post_processor: null,
+    decoder: { type: 'Fuse' },
+  })
+}
+
+test('a run goes on with the tokenizer that it saved, and says what has become of its file', async () => {
+  writeFileSync(at('abc.txt'), 'abacab'.repeat(40))
+  writeFileSync(at('tokenizer.json'), tokenizerJson({ a: 0, b: 1, c: 2, ab: 3 }))
+  const data = ['--data', at('abc.txt')]
+  const run = ['--tokenizer', at('tokenizer.json'), '--steps', '1', '--out', at('abc')]
+  const first = await halflife(['train', ...data, ...run, ...small])
+  expect(first.code, first.stderr).toBe(0)
+  writeFileSync(at('tokenizer.json'), tokenizerJson({ a: 0, c: 1, b: 2, ab: 3 }))
+  const changed = await halflife(['train', '--resume', at('abc'), '--steps', '2', '--sample', '0', '--threads', '1'])
+  expect(changed.code, changed.stderr).toBe(0)
+  expect(changed.stderr).toMatch(/note: .*tokenizer\.json has another tokenizer now; the tokenizer is the one saved in/)
+  expect(changed.stderr).not.toMatch(/hash of its tokens/)
+  rmSync(at('tokenizer.json'))
+  const gone = await halflife(['train', '--resume', at('abc'), '--steps', '3', '--sample', '0', '--threads', '1'])
+  expect(gone.code, gone.stderr).toBe(0)
+  expect(gone.stderr).toMatch(/note: .*tokenizer\.json cannot be read any more/)
 })
