@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { fillNormal } from './normal.ts'
+import { fillBlocks, fillNormal } from './normal.ts'
+import { fillVectors } from './normalVectors.ts'
 import { philox4x32 } from './philox.ts'
 
 function draw(length: number, mean = 0, std = 1, stream = 3): Float32Array {
@@ -67,6 +68,21 @@ describe('fillNormal', () => {
     expect(createHash('sha256').update(bytes).digest('hex')).toBe(
       'adfa8bb7ebd26eada9a631b7a450d74d40597f71e34146aaad1c135ef2782df0',
     )
+  })
+
+  it('has the same bits from vectors as from one block at a time', () => {
+    expect(fillVectors()).not.toBeNull()
+    for (const [length, stream] of [
+      [16 * 2500, 0],
+      [4096, 0xffffffff],
+      [65_536 + 7, 12],
+    ] as const) {
+      const single = new Float32Array(length)
+      fillBlocks(single, 0, 0.25, 0.02, 0xfedcba98, 7, stream)
+      const out = new Float32Array(length)
+      fillNormal(out, 0.25, 0.02, 0xfedcba98, 7, stream)
+      expect(Buffer.compare(Buffer.from(out.buffer), Buffer.from(single.buffer))).toBe(0)
+    }
   })
 
   it.each([

@@ -1,5 +1,6 @@
 // Gaussian numbers, the same bits on every platform: only additions, multiplications, divisions and square roots, which
 // IEEE 754 defines to the last bit. Math.log, Math.cos and Math.sin may differ between engines and their versions.
+import { fillVectors } from './normalVectors.ts'
 import { philox4x32Into } from './philox.ts'
 
 const HALF_PI = Math.PI / 2
@@ -29,19 +30,31 @@ export function fillNormal(
   if (!Number.isFinite(mean) || !Number.isFinite(std) || std < 0) {
     throw new RangeError(`fillNormal: mean ${mean} and std ${std} must be finite, and std zero or more.`)
   }
+  const vectors = out.length < VECTORS_FROM ? null : fillVectors()
+  const whole = vectors === null ? 0 : out.length - (out.length % 16)
+  vectors?.(out.subarray(0, whole), mean, std, key0, key1, stream)
+  fillBlocks(out, whole, mean, std, key0, key1, stream)
+}
+
+/** Numbers that are worth compiling for. */
+const VECTORS_FROM = 4096
+
+/** Fills `out` from `start` on, a multiple of 4, one block at a time. */
+export function fillBlocks(
+  out: Float32Array,
+  start: number,
+  mean: number,
+  std: number,
+  key0: number,
+  key1: number,
+  stream: number,
+): void {
   const words = new Uint32Array(4)
   const draws = new Float64Array(4)
-  const blocks = Math.floor(out.length / 4)
-  for (let block = 0, i = 0; block < blocks; block++, i += 4) {
-    normalBlock(draws, words, block, stream, key0, key1)
-    out[i] = mean + std * draws[0]!
-    out[i + 1] = mean + std * draws[1]!
-    out[i + 2] = mean + std * draws[2]!
-    out[i + 3] = mean + std * draws[3]!
+  for (let i = start; i < out.length; i += 4) {
+    normalBlock(draws, words, i / 4, stream, key0, key1)
+    for (let k = 0; k < 4 && i + k < out.length; k++) out[i + k] = mean + std * draws[k]!
   }
-  if (4 * blocks === out.length) return
-  normalBlock(draws, words, blocks, stream, key0, key1)
-  for (let i = 4 * blocks; i < out.length; i++) out[i] = mean + std * draws[i - 4 * blocks]!
 }
 
 /** Four standard normal draws in float64. */

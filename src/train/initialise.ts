@@ -7,9 +7,10 @@ import { fillNormal, hashName, keyFor } from '../random/index.ts'
 /** Writes the initial values of all parameters to the backend's buffers. */
 export function initialiseParameters(backend: Backend, parameters: readonly ParameterSpec[], seed: number): void {
   for (const { name, shape, init } of parameters) {
-    const values = new Float32Array(parameterCount(shape))
+    const live = backend.buffer(name, 'f32', shape)
+    const values = live instanceof Float32Array ? live : new Float32Array(parameterCount(shape))
     fillInitial(values, init, seed, hashName(name))
-    backend.buffer(name, 'f32', shape).set(values)
+    if (values !== live) live.set(values)
   }
 }
 
