@@ -4,7 +4,7 @@
 import { diffLedgers, modelSetup, recipeLedger, resolveRecipe } from 'halflife'
 import { renderLedgerDiff } from 'halflife/optim'
 
-const { config } = resolveRecipe('gpt2@124m')
+const { config } = resolveRecipe('gpt2-nanogpt@124m')
 const { parameters } = modelSetup(config, 50_257)
 const under = (policy: 'nanogpt' | 'olmo-2') => {
   return recipeLedger({ ...config, optimizer: { ...config.optimizer, policy } }, parameters)

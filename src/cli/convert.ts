@@ -51,7 +51,7 @@ Examples:
   halflife convert 0.1 --lr 3e-4 --to composer --json
   halflife convert 1e-5 --from composer --to pytorch --lr 3e-4
   halflife convert 0.1 --lr 3e-4 --schedule cosine --warmup 2000 --steps 250000 --floor 3e-5
-  halflife convert 0.1 --recipe gpt2@124m                           with its schedule and length
+  halflife convert 0.1 --recipe gpt2-nanogpt@124m                   with its schedule and length
   halflife convert 0.1 --to lion --lr 3e-4 --target-lr 6e-5         Lion wants a smaller rate`
 
 export function addConvert(program: Command, { out }: Terminal): void {

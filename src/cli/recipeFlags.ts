@@ -3,9 +3,9 @@ import { InvalidArgumentError, Option, type Command } from 'commander'
 import { precisions, type Precision } from '../engine/index.ts'
 import {
   readConfigFile,
-  publishedFamilies,
+  families,
   recipePaths,
-  smallRecipes,
+  singleRecipes,
   resolveRecipe,
   type Override,
   type RecipeChanges,
@@ -91,26 +91,25 @@ function override(path: string, value: unknown, origin: string): Override | unde
   return value === undefined ? undefined : { path, value, origin }
 }
 
-/** For help texts: the small recipes one line each, and the published sizes one line a family. */
+/** For help texts: recipes of no family one line each, then one line a family. */
 export function recipeList(): string {
-  const families = publishedFamilies()
-  const width = Math.max(...[...smallRecipes, ...families].map(({ name }) => name.length))
-  const small = smallRecipes.map(({ name, description }) => `  ${name.padEnd(width)}  ${description}`)
-  const large = families.map(({ name, sizes }) => `  ${name.padEnd(width)}  ${sizes.join(' ')}`)
+  const width = Math.max(...[...singleRecipes, ...families].map(({ name }) => name.length))
+  const single = singleRecipes.map(({ name, description }) => `  ${name.padEnd(width)}  ${description}`)
+  const sized = families.map(({ name, recipes }) => {
+    return `  ${name.padEnd(width)}  ${recipes.map((recipe) => recipe.name.slice(name.length + 1)).join(' ')}`
+  })
   return [
-    ...small,
+    ...single,
     '',
-    'Larger sizes: micro and mini to train for hours, the published ones to plan and explain, as in llama@7b:',
-    ...large,
+    'By size, as in llama@nano: nano to train in under a minute, micro and mini in hours, the published ones to plan:',
+    ...sized,
   ].join('\n')
 }
 
 /** For usage lines. */
 export function recipeArgument(): string {
-  return `a recipe, such as ${smallRecipes
-    .slice(0, 3)
-    .map(({ name }) => name)
-    .join(', ')} or llama@7b (halflife recipes lists all)`
+  const some = singleRecipes.slice(0, 2).map(({ name }) => name)
+  return `a recipe, such as ${some.join(', ')}, gpt2@nano or llama@7b (halflife recipes lists all)`
 }
 
 /** For help texts: every path with its type, default and meaning. */

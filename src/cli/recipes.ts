@@ -1,6 +1,6 @@
 /** `halflife recipes`: the recipes, what each says and where it has it from, and how two differ. */
 import type { Command } from 'commander'
-import { publishedFamilies, recipes, resolveRecipe, type ResolvedRecipe } from '../recipes/index.ts'
+import { families, recipes, resolveRecipe, type Family, type ResolvedRecipe } from '../recipes/index.ts'
 import { UsageError } from './errors.ts'
 import { recipeList } from './recipeFlags.ts'
 import type { Channel, Terminal } from './terminal.ts'
@@ -26,7 +26,7 @@ export function addRecipes(program: Command, { out }: Terminal): void {
       'List the recipes; show every value of one with the kind of evidence for it (published, code, note, assumed) and\n' +
         'its source; or compare two.',
     )
-    .argument('[name]', 'a recipe, or a family of published sizes')
+    .argument('[name]', 'a recipe, or a family')
     .option('--diff <other>', 'the values in which another recipe differs')
     .option('--json', 'print one JSON document')
     .addHelpText('after', EXAMPLES)
@@ -39,23 +39,21 @@ export function addRecipes(program: Command, { out }: Terminal): void {
         const list = recipes.map((recipe) => ({ name: recipe.name, description: recipe.description }))
         return out.line(json ? JSON.stringify(list, null, 2) : recipeList())
       }
-      const family = publishedFamilies().find((candidate) => candidate.name === name)
-      if (family !== undefined && flags.diff === undefined && !recipes.some((recipe) => recipe.name === name)) {
-        const sizes = recipes.filter((recipe) => recipe.name.startsWith(`${name}@`))
-        return out.line(
-          json
-            ? JSON.stringify(
-                sizes.map((recipe) => recipe.name),
-                null,
-                2,
-              )
-            : sizes.map((recipe) => `${recipe.name}  ${recipe.description}`).join('\n'),
-        )
-      }
+      const family = families.find((candidate) => candidate.name === name)
+      if (family !== undefined && flags.diff === undefined) return showFamily(family, json, out)
       const recipe = resolveRecipe(name)
       if (flags.diff === undefined) return showRecipe(recipe, json, out)
       showDifference(recipe, resolveRecipe(flags.diff), json, out)
     })
+}
+
+function showFamily({ recipes: sizes }: Family, json: boolean, out: Channel): void {
+  if (json) {
+    const names = sizes.map((recipe) => recipe.name)
+    return out.line(JSON.stringify(names, null, 2))
+  }
+  const width = widest(sizes.map((recipe) => recipe.name))
+  out.line(sizes.map((recipe) => `${recipe.name.padEnd(width)}  ${recipe.description}`).join('\n'))
 }
 
 function showRecipe({ name, description, fields }: ResolvedRecipe, json: boolean, out: Channel): void {

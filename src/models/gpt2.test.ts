@@ -30,7 +30,7 @@ describe('declareParameters', () => {
   // Totals as nanoGPT prints them for the same two models (configure_optimizers).
   test.each([
     ['shakespeare-char-cpu', 65, 804_096, [18, 802_944], [9, 1152]],
-    ['gpt2@124m', 50_257, 124_439_808, [50, 124_318_464], [98, 121_344]],
+    ['gpt2-nanogpt@124m', 50_257, 124_439_808, [50, 124_318_464], [98, 121_344]],
   ] as const)('%s: %j tokens, %j parameters', (recipe, vocab, total, decayed, undecayed) => {
     const { config } = resolveRecipe(recipe)
     const parameters = gpt2.declareParameters({ ...config.model, vocab })

@@ -23,7 +23,7 @@ describe('golden counts', () => {
     expect(totalParameters(gpt2Parameters(GPT2_124M))).toBe(124_439_808)
   })
 
-  // Tensors and parameters decayed: shakespeare-char-cpu of 27 and 804,096; gpt2@124m of 148 and 124,439,808.
+  // Tensors and parameters decayed: shakespeare-char-cpu of 27 and 804,096; gpt2-nanogpt@124m of 148 and 124,439,808.
   test.each([
     ['note', 18, 802_944, 50, 124_318_464],
     ['nanogpt', 18, 802_944, 50, 124_318_464],

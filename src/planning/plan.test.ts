@@ -9,13 +9,13 @@ import { memoryOf } from './memory.ts'
 import { planRun } from './plan.ts'
 
 const A100 = { deviceFlops: 312e12 }
-const gpt2 = resolveRecipe('gpt2@124m').config
+const gpt2 = resolveRecipe('gpt2-nanogpt@124m').config
 
 const sized = (batchSize: number) => stepSetup({ ...gpt2, train: { ...gpt2.train, batchSize } }, 50257).step
 
 describe('planRun', () => {
   test('GPT-2 124M: nanoGPT’s counts, AdamW’s two moments, PaLM’s convention, the research document’s survival', () => {
-    const plan = planRun('gpt2@124m', gpt2, 50257, { ...A100, devices: 8, utilisation: 0.5 })
+    const plan = planRun('gpt2-nanogpt@124m', gpt2, 50257, { ...A100, devices: 8, utilisation: 0.5 })
     expect(plan.parameters).toMatchObject({ total: 124_439_808, active: 124_439_808, undecayed: 121_344 })
     expect(plan.parameters.byRole.bias).toEqual({ tensors: 73, parameters: 102_144, decayed: 0 })
     expect(plan.memory).toMatchObject({
@@ -32,7 +32,7 @@ describe('planRun', () => {
 
   test('every role is counted once, and decay is the ledger’s', () => {
     for (const { name } of recipes) {
-      const { config } = resolveRecipe(name)
+      const { config } = resolveRecipe(name, { config: { schedule: { steps: 1, warmup: 0, decaySteps: 0 } } })
       const { parameters } = planRun(name, config, 65, A100)
       const roles = Object.values(parameters.byRole)
       expect(
@@ -65,7 +65,7 @@ describe('planRun', () => {
     [{ ...A100, devices: 1.5 }, /The number of devices is 1.5/],
     [{ ...A100, utilisation: 1.2 }, /The utilisation is 1.2/],
   ])('refuses %j', (request, message) => {
-    expect(() => planRun('gpt2@124m', gpt2, 50257, request)).toThrow(message)
+    expect(() => planRun('gpt2-nanogpt@124m', gpt2, 50257, request)).toThrow(message)
   })
 })
 
@@ -105,7 +105,7 @@ describe('memory', () => {
   })
 
   test('follows the optimizer’s state', () => {
-    const { config } = resolveRecipe('gpt2@124m', { set: ['optimizer.name=sgd', 'schedule.kind=constant'] })
+    const { config } = resolveRecipe('gpt2-nanogpt@124m', { set: ['optimizer.name=sgd', 'schedule.kind=constant'] })
     expect(memoryOf(stepSetup(config, 50257).step, 'fp32').optimizer).toBe(0)
   })
 })

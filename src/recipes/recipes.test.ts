@@ -68,8 +68,8 @@ describe('the recipes', () => {
     })
   })
 
-  test('gpt2@124m is GPT-2 small with biases and nanoGPT’s optimizer', () => {
-    expect(resolveRecipe('gpt2@124m').config).toMatchObject({
+  test('gpt2-nanogpt@124m is GPT-2 small with biases and nanoGPT’s optimizer', () => {
+    expect(resolveRecipe('gpt2-nanogpt@124m').config).toMatchObject({
       model: { layers: 12, heads: 12, width: 768, context: 1024, vocab: 50257, bias: true, dropout: 0 },
       optimizer: { learningRate: 6e-4, weightDecay: 0.1, betas: [0.9, 0.95], eps: 1e-8, policy: 'nanogpt' },
       schedule: { kind: 'cosine', warmup: 2000, steps: 600_000, floor: 6e-5 },
@@ -80,7 +80,7 @@ describe('the recipes', () => {
 
   test.each([
     [SMALL, 65, 0.896],
-    ['gpt2@124m', 50257, 2.53e-9],
+    ['gpt2-nanogpt@124m', 50257, 2.53e-9],
   ])('%s: its schedule leaves of the initial weights what the research document computed', (name, vocab, survival) => {
     const { config } = resolveRecipe(name)
     const ledger = buildLedger(
@@ -108,7 +108,7 @@ describe('the recipes', () => {
   })
 
   test('nobody’s GPT-2 weight decay is called published', () => {
-    const field = resolveRecipe('gpt2@124m').fields['optimizer.weightDecay']
+    const field = resolveRecipe('gpt2-nanogpt@124m').fields['optimizer.weightDecay']
     expect(field).toMatchObject({ value: 0.1, evidence: 'code' })
     expect(field.source).toMatch(/never published/)
   })
@@ -125,9 +125,9 @@ describe('the recipes', () => {
 describe('architectures', () => {
   test('what an architecture does not read is null, and so are its fields', () => {
     const { config, fields } = resolveRecipe('llama@nano')
-    expect(config.model).toMatchObject({ architecture: 'llama', kvHeads: 2, tied: false, bias: null, window: null })
+    expect(config.model).toMatchObject({ architecture: 'llama', kvHeads: 4, tied: false, bias: null, window: null })
     expect(fields['model.bias']).toBeUndefined()
-    expect(fields['model.kvHeads']).toMatchObject({ value: 2 })
+    expect(fields['model.kvHeads']).toMatchObject({ value: 4 })
   })
 
   test('a configuration may say null of what is not read', () => {

@@ -10,7 +10,7 @@ import { OTHER_NAMES } from './otherNames.ts'
 import { optimizerDefaults, recipeDecaySchedules, recipeOptimizer } from './optimizer.ts'
 import type { Evidence, Recipe } from './recipe.ts'
 import { RecipeError } from './recipeError.ts'
-import { familyHint, recipeNames, recipes, smallRecipes } from './recipes.ts'
+import { families, familyHint, recipeNames, recipes, singleRecipes } from './recipes.ts'
 import {
   FIELDS,
   modelPathsOf,
@@ -66,11 +66,13 @@ export type ResolvedFields = Readonly<
 export function findRecipe(name: string): Recipe {
   const recipe = recipes.find((candidate) => candidate.name === name)
   if (recipe !== undefined) return recipe
+  const known = familyHint(name)
   const near = nearest(name, recipeNames)
-  const guess = near === undefined ? '' : `Did you mean "${near}"? `
+  const guess = near === undefined || known !== '' ? '' : `Did you mean "${near}"? `
+  const all = [...singleRecipes, ...families].map((one) => one.name).join(', ')
   throw new RecipeError(
     `Unknown recipe "${name}".`,
-    `${guess}${familyHint(name)}The recipes are: ${smallRecipes.map((recipe) => recipe.name).join(', ')}, and the sizes that \`halflife recipes\` lists.`,
+    `${guess}${known}The recipes are: ${all}, most with sizes after an @ that \`halflife recipes\` lists.`,
   )
 }
 

@@ -8,14 +8,15 @@ interface Scale {
   /** How many times as wide as `@nano`, whose four heads become eight. */
   readonly factor: number
   readonly context: number
-  readonly learningRate: number
+  /** What the learning rate is multiplied with. */
+  readonly slower: number
   readonly steps: number
 }
 
 const HEADS = 8
 const SCALES: readonly Scale[] = [
-  { size: 'micro', layers: 6, factor: 2, context: 128, learningRate: 1e-3, steps: 2000 },
-  { size: 'mini', layers: 8, factor: 4, context: 256, learningRate: 6e-4, steps: 5000 },
+  { size: 'micro', layers: 6, factor: 2, context: 128, slower: 0.5, steps: 2000 },
+  { size: 'mini', layers: 8, factor: 4, context: 256, slower: 0.3, steps: 5000 },
 ]
 const OWN = 'chosen here: the shape of the nano size, scaled'
 
@@ -24,7 +25,7 @@ export function scaledSizes(nano: Recipe): readonly Recipe[] {
   return SCALES.map((scale) => scaled(nano, scale))
 }
 
-function scaled(nano: Recipe, { size, layers, factor, context, learningRate, steps }: Scale): Recipe {
+function scaled(nano: Recipe, { size, layers, factor, context, slower, steps }: Scale): Recipe {
   const value = (path: RecipePath): number => Number(nano.fields[path]?.value ?? 0)
   const width = value('model.width') * factor
   const own: Partial<Record<RecipePath, Evidenced<unknown>>> = {
@@ -36,9 +37,7 @@ function scaled(nano: Recipe, { size, layers, factor, context, learningRate, ste
     ...changed(nano, 'model.headDim', (each) => (each * factor * value('model.heads')) / HEADS),
     ...changed(nano, 'model.feedForward', (hidden) => hidden * factor),
     ...changed(nano, 'model.window', (window) => (window * context) / value('model.context')),
-    'optimizer.learningRate': assumed(learningRate, 'chosen here: less for wider models'),
-    'schedule.steps': assumed(steps, 'chosen here'),
-    'schedule.floor': assumed(Number((learningRate / 10).toPrecision(6)), 'a tenth of the peak'),
+    ...pace(nano, slower, steps),
     'train.batchSize': assumed(8, 'chosen here'),
     'train.evalEvery': assumed(500, 'chosen here'),
   }
@@ -56,4 +55,30 @@ function changed(nano: Recipe, path: RecipePath, change: (value: number) => numb
   if (field === undefined || field.value === 0) return {}
   if (path === 'model.kvHeads' && field.value === 1) return {}
   return { [path]: assumed(change(Number(field.value)), OWN) }
+}
+
+/**
+ * Wider models want smaller steps; not Adafactor's, which are relative to the weights. A peak that is held lasts the
+ * same share of the run.
+ */
+function pace(nano: Recipe, slower: number, steps: number): Partial<Record<RecipePath, Evidenced<unknown>>> {
+  const value = (path: 'optimizer.learningRate' | 'schedule.floor' | 'schedule.warmup' | 'schedule.steps'): number =>
+    nano.fields[path].value
+  const rate = (of: number): number => Number((of * slower).toPrecision(6))
+  const relative = nano.fields['optimizer.name'].value === 'adafactor'
+  const held = nano.fields['schedule.kind'].value === 'inverse-square-root-held'
+  const warmup = Math.round((value('schedule.warmup') * steps) / value('schedule.steps'))
+  return {
+    'schedule.steps': assumed(steps, 'chosen here: some hours on two cores, or a night'),
+    ...(held ? { 'schedule.warmup': assumed(warmup, 'the same share of the run as in the nano size') } : {}),
+    ...(relative
+      ? {}
+      : {
+          'optimizer.learningRate': assumed(
+            rate(value('optimizer.learningRate')),
+            'chosen here: less for wider models',
+          ),
+          'schedule.floor': assumed(rate(value('schedule.floor')), 'a tenth of the peak'),
+        }),
+  }
 }

@@ -95,7 +95,7 @@ describe('names', () => {
     [['train', '--set', 'optimizer.lr=1'], /Unknown key "optimizer\.lr"/, /Did you mean optimizer\.learningRate\?/],
     [['train', '--set', 'optimizer.policy=nanogtp'], /optimizer\.policy is "nanogtp"/, /Did you mean "nanogpt"\?/],
     [['ledger', 'quickstart', '--policy', 'mingtp'], /Unknown decay policy "mingtp"/, /Did you mean "mingpt"\?/],
-    [['ledger', 'gpt3'], /"gpt3" is neither a recipe nor a folder/, /Its sizes are gpt3@micro, .*gpt3@175b/],
+    [['ledger', 'gpt3'], /"gpt3" is neither a recipe nor a folder/, /Its sizes are gpt3@nano, .*gpt3@175b/],
     [
       ['train', '--tokenizer', 'bpe'],
       /data\.tokenizer is "bpe" \(--tokenizer\); expected one of char, byte, gpt2/,

@@ -48,7 +48,7 @@ describe('help', () => {
 
   test('train --help lists the recipes and every path', async () => {
     const { stdout } = await halflife(['train', '--help'])
-    for (const name of ['quickstart', 'shakespeare-char-cpu', 'gpt2@124m']) expect(stdout).toContain(`  ${name} `)
+    for (const name of ['quickstart', 'shakespeare-char-cpu', 'gpt2-nanogpt']) expect(stdout).toContain(`  ${name} `)
     const paths = {
       model: 'layers heads width context vocab bias dropout',
       optimizer: 'learningRate weightDecay betas eps policy',
@@ -322,7 +322,7 @@ describe('ledger', () => {
 
   test('another policy is compared with the recipe’s own', async () => {
     const { stdout } = await halflife(['ledger', 'gpt2@124m', '--policy', 'mingpt', '--tensors'])
-    expect(stdout).toMatch(/Compared with nanogpt:/)
+    expect(stdout).toMatch(/Compared with note:/)
     expect(stdout).toMatch(/wte\.weight/)
     expect(stdout).toMatch(/ln_f\.bias +\[768\] +bias/)
   })

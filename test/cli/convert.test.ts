@@ -42,7 +42,7 @@ describe('convert', () => {
   })
 
   test('a recipe gives its own schedule and length', async () => {
-    const { steps, conversions } = await converted('0.1', '--recipe', 'gpt2@124m', '--to', 'composer')
+    const { steps, conversions } = await converted('0.1', '--recipe', 'gpt2-nanogpt@124m', '--to', 'composer')
     expect(steps).toBe(600_000)
     expect(conversions.map(({ to, weightDecay }) => [to, weightDecay!.toPrecision(5)])).toEqual([
       ['composer', '0.000060000'],

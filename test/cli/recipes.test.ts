@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest'
 import { halflife } from './halflife.ts'
 
 describe('recipes', () => {
-  test('lists the small ones and the families of published sizes', async () => {
+  test('lists those of no family and the families with their sizes', async () => {
     const { code, stdout } = await halflife(['recipes'])
     expect(code).toBe(0)
     expect(stdout).toMatch(/^ {2}quickstart +\S/m)
-    expect(stdout).toMatch(/^ {2}gpt3 +micro mini 125m 350m .* 175b$/m)
+    expect(stdout).toMatch(/^ {2}gpt3 +nano micro mini 125m 350m .* 175b$/m)
   })
 
   test('shows every value of one with evidence and source', async () => {
@@ -31,7 +31,8 @@ describe('recipes', () => {
   test.each([
     [['recipes', 'lama@7b'], /Unknown recipe "lama@7b"/, /Did you mean "llama@7b"/],
     [['recipes', '--diff', 'llama@7b'], /--diff compares two recipes/, /Name the other/],
-    [['train', 'llama2'], /Unknown recipe "llama2"/, /Its sizes are llama2@7b/],
+    [['train', 'llama2'], /Unknown recipe "llama2"/, /Its sizes are llama2@nano, .*llama2@70b/],
+    [['train', 'gpt2-note@124m'], /Unknown recipe/, /gpt2-note is called gpt2: gpt2@124m/],
   ])('%j is refused', async (args, message, hint) => {
     const { code, stderr, stdout } = await halflife(args)
     expect([code, stdout]).toEqual([2, ''])
@@ -47,6 +48,7 @@ describe('plan', () => {
     expect(code).toBe(0)
     const plan = JSON.parse(stdout) as Record<string, never> & {
       parameters: { total: number; byRole: unknown }
+      tokens: number
       memory: { total: number }
       survival: number
       time: { seconds: number }
@@ -54,8 +56,9 @@ describe('plan', () => {
     expect(plan.parameters.total).toBe(540_356_474_880)
     expect(plan.survival).toBeCloseTo(0.0144, 4)
     expect(plan.memory.total).toBeGreaterThan(8e12)
-    // As long as all batches were of the last phase's 2,048 sequences.
-    expect(plan.time.seconds / 86_400).toBeCloseTo(54, -1)
+    // 776 of the 780 billion tokens, by 6·N and attention's share
+    expect(plan.tokens / 780e9).toBeCloseTo(1, 1)
+    expect(plan.time.seconds / 86_400).toBeCloseTo(37.7, 1)
   })
 
   test.each([
