@@ -118,14 +118,15 @@ test.each(['grok-1', 'mistral', 'mixtral', 'qwen3'])('%s: nothing of its trainin
 })
 
 test('an old name and a family without a size say what to write', () => {
-  const hint = (name: string) => {
-    try {
-      resolveRecipe(name)
-    } catch (error) {
-      return (error as { hint?: string }).hint
-    }
-    return undefined
-  }
   expect(hint('gpt2-note@355m')).toMatch(/^gpt2-note is called gpt2: gpt2@355m\. /)
   expect(hint('llama2')).toMatch(/Its sizes are llama2@nano, llama2@micro, llama2@mini, llama2@7b, llama2@13b, /)
 })
+
+function hint(name: string): string | undefined {
+  try {
+    resolveRecipe(name)
+  } catch (error) {
+    return (error as { hint?: string }).hint
+  }
+  return undefined
+}

@@ -93,6 +93,9 @@ export const quickstart = defineRecipe<typeof gpt2>(
   },
 )
 
+/** Its default learning rate; 12 × 40 sequences of 1,024 tokens a step. */
+const RUN = { learningRate: 6e-4, batchTokens: 491_520, tokens: 600_000 * 491_520 }
+
 /** What nanoGPT does with GPT-2 of any size. */
 const training = {
   ...plainAdamw('code', ADAMW),
@@ -132,5 +135,5 @@ export const gpt2Nanogpt = family({
     'data.path': assumed(null, 'nanoGPT uses OpenWebText, which is not shipped; give a text with --data'),
     'data.tokenizer': published('gpt2', `${PAPER}, §2.2`),
   }),
-  rows: gpt2Sizes.rows.map((row) => ({ ...row, learningRate: 6e-4, batchTokens: 491_520, tokens: 600_000 * 491_520 })),
+  rows: gpt2Sizes.rows.map((row) => Object.assign({}, row, RUN)),
 })

@@ -106,5 +106,5 @@ export const palmNote = family({
   nano: noteNano,
   training: [assumed, 'as LLaMA 65B; PaLM’s 0.01 is Adafactor’s'],
   fields: length,
-  rows: rows.map((size) => ({ ...size, learningRate: 1.5e-4 })),
+  rows: rows.map((size) => Object.assign({}, size, { learningRate: 1.5e-4 })),
 })
