@@ -27,7 +27,13 @@ export interface Failure {
 }
 
 /** Errors that the command line or a configuration file causes, by class name: no part needs to be imported for it. */
-const USAGE_ERRORS: ReadonlySet<string> = new Set(['UsageError', 'RecipeError', 'PolicyError', 'PrecisionError'])
+const USAGE_ERRORS: ReadonlySet<string> = new Set([
+  'UsageError',
+  'RecipeError',
+  'PolicyError',
+  'PrecisionError',
+  'UnknownCaseError',
+])
 
 /** What to tell about an error; null where all has been told already, as after `--help`. */
 export function describeFailure(error: unknown): Failure | null {

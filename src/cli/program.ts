@@ -1,6 +1,7 @@
 /** The commands of halflife, put together. */
 import { Command } from 'commander'
 import { EXIT, reportFailure } from './errors.ts'
+import { addBench } from './bench.ts'
 import { addConvert } from './convert.ts'
 import { addExplain } from './explain.ts'
 import { addExport } from './export.ts'
@@ -60,6 +61,7 @@ export function buildProgram(terminal: Terminal): Command {
   addReport(program, terminal)
   addPlan(program, terminal)
   addRecipes(program, terminal)
+  addBench(program, terminal)
   addInfo(program, terminal)
   return program
 }

@@ -38,6 +38,7 @@ export {
   type TraceContext,
   type TraceResult,
 } from './trace/trace.ts'
+export { graphFlops } from './trace/flops.ts'
 export { usesBf16, withPrecision } from './trace/precision.ts'
 export { precisions, type Precision } from './ops/precision.ts'
 export { gradient } from './autodiff/gradient.ts'
@@ -54,4 +55,6 @@ export {
 export { createInterpreterBackend } from './runtime/interpreter/interpreter.ts'
 export { cpuFeatures } from './runtime/native/machine.ts'
 export { featureNames } from './runtime/native/cpu.ts'
+export { createCeilings, type CeilingOptions, type CeilingRates, type Ceilings } from './runtime/ceilings.ts'
+export { LaunchSums, renderProfile, type ProfileCeilings, type ProfileRow } from './runtime/profile.ts'
 export { inspect, inspections, type Inspection } from './runtime/inspect.ts'

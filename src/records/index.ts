@@ -1,4 +1,13 @@
 /** The shape of all that is written to disk or printed as JSON: one file per record, each a schema and its type. */
+export {
+  benchRecord,
+  benchResult,
+  profileRow,
+  type BenchRecord,
+  type BenchResult,
+  type CeilingsRecord,
+  type ProfileRecord,
+} from './bench.ts'
 export { CHECKPOINT_VERSION, checkpointRecord, type CheckpointRecord } from './checkpoint.ts'
 export { corpusRecord, type CorpusRecord } from './corpus.ts'
 export { ledgerRecord, type LedgerRecord } from './ledger.ts'

@@ -66,8 +66,10 @@ export function createDecoder(backend: Backend, setup: ModelSetup, { chunk = CHU
   }
 }
 
-interface DecodingProgram {
+/** A compiled program of `traceDecoding`. */
+export interface DecodingProgram {
   readonly name: string
+  readonly executable: Executable
   /** P */
   readonly tokens: number
   /** Rows of keys and of values, each [S, KV · D]. */
@@ -76,9 +78,10 @@ interface DecodingProgram {
   run(ids: readonly number[], from: number): void
 }
 
-function compileDecoding(backend: Backend, setup: ModelSetup, name: string, tokens: number): DecodingProgram {
+/** Compiles the program over the weights in the backend's buffers. */
+export function compileDecoding(backend: Backend, setup: ModelSetup, name: string, tokens: number): DecodingProgram {
   const graph = traceDecoding(name, setup, tokens)
-  const program: Executable = backend.compile(graph)
+  const executable = backend.compile(graph)
   const inputs = {
     ids: integers(backend, bufferName(name, BATCH_INPUTS.ids), [1, tokens]),
     positions: integers(backend, bufferName(name, DECODING_INPUTS.positions), [tokens]),
@@ -87,6 +90,7 @@ function compileDecoding(backend: Backend, setup: ModelSetup, name: string, toke
   }
   return {
     name,
+    executable,
     tokens,
     caches: [...graph.updates].map(([state, { shape }]) => ({
       width: shape[1]!,
@@ -100,7 +104,7 @@ function compileDecoding(backend: Backend, setup: ModelSetup, name: string, toke
         inputs.counts[i] = counts ? 1 : 0
       }
       inputs.row[0] = ids.length - 1
-      program.run()
+      executable.run()
     },
   }
 }

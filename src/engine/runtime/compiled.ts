@@ -6,7 +6,7 @@ import type { Program } from '../plan/program.ts'
 import { usesBf16 } from '../trace/precision.ts'
 import type { Graph } from '../trace/trace.ts'
 import { assertPrecision, type Backend, type BackendName, type Executable } from './backend.ts'
-import type { Machine, NumberArray } from './backend.ts'
+import type { LoadedProgram, Machine, NumberArray } from './backend.ts'
 
 export interface CompiledExecutable extends Executable {
   readonly program: Program
@@ -53,6 +53,11 @@ export class CompiledBackend implements Backend {
       profile: () => loaded.profile(),
       listing: (kernel) => loaded.listing(kernel),
     }
+  }
+
+  /** Makes a program runnable that was not planned from a graph. */
+  load(program: Program): LoadedProgram {
+    return this.#machine.load(program)
   }
 
   buffer(name: string, dtype: DType, shape: Shape): NumberArray {

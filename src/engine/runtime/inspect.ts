@@ -5,9 +5,10 @@ import { planProgram } from '../plan/passes.ts'
 import type { Launch, Program } from '../plan/program.ts'
 import { usesBf16 } from '../trace/precision.ts'
 import type { Graph } from '../trace/trace.ts'
-import { assertPrecision, type Backend, type LaunchTime } from './backend.ts'
+import { assertPrecision, type Backend } from './backend.ts'
 import { CompiledBackend } from './compiled.ts'
 import { BackendError } from './create.ts'
+import { LaunchSums, renderProfile } from './profile.ts'
 
 export const inspections = ['graph', 'passes', 'plan', 'kernels', 'code', 'times'] as const
 export type Inspection = (typeof inspections)[number]
@@ -32,7 +33,9 @@ export function inspect(backend: Backend, graph: Graph, what: Inspection): strin
   if (what === 'kernels') return program.kernels.map((kernel) => printKernel(kernel)).join('\n\n')
   if (what === 'code') return program.kernels.map((_, k) => executable.listing(k)).join('\n\n')
   executable.run() // the first run pays for touching its memory
-  return timesOf(executable.profile())
+  const sums = new LaunchSums()
+  sums.add(executable.profile())
+  return renderProfile(sums.rows(1))
 }
 
 function passesOf(backend: CompiledBackend, graph: Graph): string {
@@ -64,30 +67,6 @@ function launchesOf(program: Program): string {
         `${launch.label}  (${argumentsOf(launch)})`,
     ),
   ].join('\n')
-}
-
-/** Launches of one label but for block numbers, added up, longest first. */
-function timesOf(times: readonly LaunchTime[]): string {
-  const groups = new Map<string, { milliseconds: number; flops: number; bytes: number; count: number }>()
-  for (const { label, milliseconds, flops, bytes } of times) {
-    const key = label.replaceAll(/\.\d+(?=[. ])/g, '.*')
-    const group = groups.get(key) ?? { milliseconds: 0, flops: 0, bytes: 0, count: 0 }
-    group.milliseconds += milliseconds
-    group.flops += flops
-    group.bytes += bytes
-    group.count++
-    groups.set(key, group)
-  }
-  const total = times.reduce((sum, time) => sum + time.milliseconds, 0)
-  const lines = [...groups]
-    .toSorted((a, b) => b[1].milliseconds - a[1].milliseconds)
-    .map(
-      ([label, { milliseconds, flops, bytes, count }]) =>
-        `${milliseconds.toFixed(3).padStart(9)} ms ${((100 * milliseconds) / total).toFixed(1).padStart(5)} % ` +
-        `${String(count).padStart(4)} x ${(flops / milliseconds / 1e6).toFixed(1).padStart(7)} Gflop/s ` +
-        `${(bytes / milliseconds / 1e6).toFixed(1).padStart(6)} GB/s  ${label}`,
-    )
-  return [`${total.toFixed(3).padStart(9)} ms in all`, ...lines].join('\n')
 }
 
 function megabytes(bytes: number): string {

@@ -3,6 +3,7 @@ import { sameShape, sizeOf, type DType, type Shape, type TensorType } from '../.
 import type { NdArray, Tensor } from '../../ops/row.ts'
 import { describeType } from '../../ir/describe.ts'
 import { topologicalOrder } from '../../ir/order.ts'
+import { nodeFlops } from '../../trace/flops.ts'
 import { bufferName, graphBuffers, leafBuffer, type Graph } from '../../trace/trace.ts'
 import type { Backend, Executable, LaunchTime, NumberArray } from '../backend.ts'
 
@@ -61,7 +62,7 @@ class InterpretedGraph implements Executable {
     const computed = this.#order.filter((tensor) => !this.#isNamed(tensor))
     this.report = {
       arenaBytes: this.#peakBytes(),
-      flops: computed.reduce((sum, tensor) => sum + flopsOf(tensor), 0),
+      flops: computed.reduce((sum, tensor) => sum + nodeFlops(tensor), 0),
       launches: computed.length,
       kernels: computed.length,
       codeBytes: 0,
@@ -80,7 +81,7 @@ class InterpretedGraph implements Executable {
       const now = performance.now()
       const bytes = 4 * [tensor, ...tensor.inputs].reduce((sum, { shape }) => sum + sizeOf(shape), 0)
       const label = `${tensor.scope === '' ? '' : `${tensor.scope} `}${tensor.op.name} ${describeType(tensor)}`
-      times.push({ label, milliseconds: now - before, flops: flopsOf(tensor), bytes })
+      times.push({ label, milliseconds: now - before, flops: nodeFlops(tensor), bytes })
       before = now
     })
     return times
@@ -141,10 +142,6 @@ class InterpretedGraph implements Executable {
   #allocatedBytes(tensor: Tensor): number {
     return this.#allocate({ dtype: tensor.dtype, shape: [] }).BYTES_PER_ELEMENT * sizeOf(tensor.shape)
   }
-}
-
-function flopsOf(tensor: Tensor): number {
-  return tensor.op.flops(tensor.inputs, tensor, tensor.attributes)
 }
 
 function findLastUses(order: readonly Tensor[], graph: Graph): Map<Tensor, Tensor[]> {

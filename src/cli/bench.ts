@@ -1,0 +1,143 @@
+/** `halflife bench`: how much of this machine its work reaches, and how PyTorch does the same on it. */
+import { Option, type Command } from 'commander'
+import { assertPrecision, createBackend, precisions, renderProfile, type Precision } from '../engine/index.ts'
+import { benchCases, renderBench, runBench, selectCases, torchVersion, type BenchCase } from '../lab/bench/index.ts'
+import type { BenchRecord } from '../records/index.ts'
+import { addBackendFlags, backendOptions, type BackendFlags } from './backendFlags.ts'
+import { UsageError } from './errors.ts'
+import { bar } from './progress.ts'
+import { wholeNumber } from './recipeFlags.ts'
+import { statusLine } from './statusLine.ts'
+import type { Channel, Terminal } from './terminal.ts'
+import { version } from './version.ts'
+
+interface BenchFlags extends BackendFlags {
+  readonly precision: Precision
+  readonly rounds: number
+  readonly steps?: number
+  readonly python?: string
+  readonly pytorch: boolean
+  readonly compile?: boolean
+  readonly profile?: boolean
+  readonly list?: boolean
+  readonly json?: boolean
+}
+
+const DEFAULT_PYTHON = 'python3'
+
+const EXAMPLES = `
+Examples:
+  halflife bench                                    the quick cases
+  halflife bench gpt2-124m nanogpt-cpu              whole training steps
+  halflife bench all --compile --python /opt/venv/bin/python
+  halflife bench six-layers --profile --no-pytorch  where a step spends its time
+  halflife bench tiny --backend wasm --threads 1
+  halflife bench nanogpt-cpu --precision bf16 --json > result.json`
+
+export function addBench(program: Command, { out, err }: Terminal): void {
+  const command = program
+    .command('bench')
+    .summary('measure this machine, and halflife and PyTorch on it')
+    .description(
+      'Measure how fast this machine multiplies and moves memory, how much of that halflife’s work reaches, and, where\n' +
+        'there is a Python with torch, how fast PyTorch does the same work. All take turns in rounds of one run.',
+    )
+    .argument('[name...]', 'cases to run, or all (default: the quick ones; --list shows them)')
+    .addOption(new Option('--precision <name>', 'what products multiply in').choices(precisions).default('fp32'))
+  addBackendFlags(command)
+    .option('--rounds <n>', 'turns of each contender', wholeNumber(1), 5)
+    .option('--steps <n>', 'steps in a turn (default: a quarter of a second, at least 10 in all)', wholeNumber(1))
+    .option('--python <path>', `a Python with torch (default: ${DEFAULT_PYTHON}, if it has torch)`)
+    .option('--no-pytorch', 'leave PyTorch out')
+    .option('--compile', 'run torch.compile beside eager PyTorch; the faster one counts')
+    .option('--profile', 'show where a step of each case spends its time, on stderr')
+    .option('--list', 'list the cases instead')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', EXAMPLES)
+    .action(async (names: readonly string[], flags: BenchFlags) => {
+      const cases = selectCases(names)
+      if (flags.list === true) return out.line(listing(names.length === 0 ? benchCases : cases, flags))
+      const record = await follow(casesOn(cases, flags, err), flags, err)
+      out.line(flags.json === true ? JSON.stringify(record, null, 2) : renderBench(record))
+    })
+}
+
+/** Runs the cases, showing on stderr how far it is. */
+async function follow(cases: readonly BenchCase[], flags: BenchFlags, err: Channel): Promise<BenchRecord> {
+  const { python, torch } = findTorch(flags, err)
+  const { precision, rounds, steps, compile = false, profile = false } = flags
+  const options = { cases, precision, rounds, steps, python, torch, compile, profile }
+  const status = statusLine(err, process.stderr)
+  try {
+    for await (const event of runBench({ ...options, backend: backendOptions(flags), version: version() })) {
+      if (event.kind === 'end') return event.record
+      if (event.kind === 'note') status.line(`note: ${event.text}`)
+      if (event.kind === 'round') {
+        const where = event.round === 0 ? 'compiling and warming up' : `round ${event.round} of ${rounds}`
+        const percent = `${Math.floor(100 * event.share)} %`.padStart(5)
+        status.show(`${err.style('green', bar(event.share))}${percent}  ${event.name} · ${where}`)
+      }
+      if (event.kind === 'result') {
+        const { name, medianMs, ratio, profile: rows } = event.result
+        const against = ratio === null ? '' : `, ${ratio.toFixed(2)} × PyTorch`
+        status.line(err.style('dim', `${name}: ${medianMs.toPrecision(4)} ms${against}`))
+        if (rows !== null) status.line(renderProfile(rows))
+      }
+    }
+  } finally {
+    status.clear()
+  }
+  throw new Error('The bench ended without saying so.')
+}
+
+/** The cases that can run as the flags say; says which are left out, and which have no bf16. */
+function casesOn(cases: readonly BenchCase[], flags: BenchFlags, err: Channel): readonly BenchCase[] {
+  const backend = createBackend(backendOptions(flags))
+  try {
+    assertPrecision(backend, flags.precision)
+  } finally {
+    backend.dispose()
+  }
+  const possible = cases.filter((one) => one.backend === undefined || [one.backend, 'auto'].includes(flags.backend))
+  const others = cases.filter((one) => !possible.includes(one))
+  if (possible.length === 0) {
+    throw new UsageError(
+      `The case ${others[0]!.name} runs on ${others[0]!.backend}, but --backend says ${flags.backend}.`,
+      'Leave --backend out, or choose another case.',
+    )
+  }
+  for (const { name, backend } of others) err.line(`note: ${name} is left out: it runs on ${backend}`)
+  for (const { name } of possible.filter(({ precisions }) => !precisions.includes(flags.precision))) {
+    err.line(`note: ${name} has no products in ${flags.precision} and runs in fp32`)
+  }
+  return possible
+}
+
+/** A Python that was asked for must have torch; the default one may lack it. */
+function findTorch(flags: BenchFlags, err: Channel): { readonly python: string | null; readonly torch: string | null } {
+  if (!flags.pytorch) {
+    const unused = flags.compile === true ? '--compile' : '--python'
+    if (flags.compile !== true && flags.python === undefined) return { python: null, torch: null }
+    throw new UsageError(`${unused} has no use with --no-pytorch.`, 'Leave one of them out.')
+  }
+  const python = flags.python ?? DEFAULT_PYTHON
+  const torch = torchVersion(python)
+  if (torch !== null) return { python, torch }
+  if (flags.python !== undefined) {
+    throw new UsageError(
+      `${python} is no Python with torch.`,
+      `Install it there (${python} -m pip install torch), name another --python, or leave PyTorch out with --no-pytorch.`,
+    )
+  }
+  err.line(`note: ${DEFAULT_PYTHON} has no torch, so PyTorch is left out; --python names a Python that has it`)
+  return { python: null, torch: null }
+}
+
+function listing(cases: readonly BenchCase[], { json }: BenchFlags): string {
+  const rows = cases.map(({ name, description, limit, quick }) => ({ name, description, limit, quick }))
+  if (json === true) return JSON.stringify(rows, null, 2)
+  const width = Math.max(...rows.map(({ name }) => name.length))
+  return rows
+    .map(({ name, description, quick }) => `${name.padEnd(width)}  ${description}${quick ? ' (quick)' : ''}`)
+    .join('\n')
+}

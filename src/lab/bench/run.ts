@@ -1,0 +1,232 @@
+/**
+ * Runs cases of the bench: in each round the ceilings, halflife and PyTorch have their turn, so that whatever else the
+ * machine does disturbs all of them alike; ratios and shares are those of the same run.
+ */
+import { availableParallelism, cpus, totalmem } from 'node:os'
+import type { BackendName, BackendOptions, CeilingRates, Precision } from '../../engine/index.ts'
+import type { BenchRecord, BenchResult } from '../../records/index.ts'
+import type { BenchCase } from './benchCase.ts'
+import { startContender, type Contender } from './contender.ts'
+import { ceilingsRecord, MeasuredCeilings } from './machine.ts'
+import { PytorchContender, pytorchModes, type PytorchMode, type PytorchReady } from './pytorch.ts'
+import { spreadOf } from './statistics.ts'
+
+export interface BenchOptions {
+  readonly cases: readonly BenchCase[]
+  /** Threads and backend of all contenders; a case's own backend wins. */
+  readonly backend: BackendOptions
+  readonly precision: Precision
+  readonly rounds: number
+  /** Steps of each contender in a round; by default as many as take a quarter of a second, at least 10 in all rounds. */
+  readonly steps?: number | undefined
+  /** A Python with torch; PyTorch is left out where it is null. */
+  readonly python: string | null
+  /** Version of that torch. */
+  readonly torch: string | null
+  /** Whether torch.compile runs beside eager PyTorch; the faster of the two counts. */
+  readonly compile: boolean
+  readonly profile: boolean
+  /** Version of halflife, for the record. */
+  readonly version: string
+}
+
+export type BenchEvent =
+  /** Where the bench is: `round` counts from 0, which compiles and warms up. */
+  | { readonly kind: 'round'; readonly name: string; readonly share: number; readonly round: number }
+  | { readonly kind: 'note'; readonly text: string }
+  | { readonly kind: 'result'; readonly result: BenchResult }
+  | { readonly kind: 'end'; readonly record: BenchRecord }
+
+/** All contenders of a case take at least so many steps over the rounds. */
+const LEAST_STEPS = 10
+const MOST_STEPS_A_ROUND = 50
+const ROUND_MS = 250
+
+/**
+ * Runs the cases one after another. Throws BenchError where PyTorch fails, and what the backend throws where it cannot
+ * do what is asked.
+ */
+export async function* runBench(options: BenchOptions): AsyncGenerator<BenchEvent, void> {
+  const machine = new Map<string, MeasuredCeilings>()
+  const results: BenchResult[] = []
+  try {
+    for (const [index, benchCase] of options.cases.entries()) {
+      const progress = { index, count: options.cases.length }
+      for await (const event of runCase(benchCase, options, machine, progress)) {
+        if (event.kind === 'result') results.push(event.result)
+        yield event
+      }
+    }
+    yield { kind: 'end', record: recordOf([...machine.values()], results, options) }
+  } finally {
+    for (const ceilings of machine.values()) ceilings.dispose()
+  }
+}
+
+interface Progress {
+  readonly index: number
+  readonly count: number
+}
+
+async function* runCase(
+  benchCase: BenchCase,
+  options: BenchOptions,
+  machine: Map<string, MeasuredCeilings>,
+  { index, count }: Progress,
+): AsyncGenerator<BenchEvent, void> {
+  const { rounds } = options
+  const precision = benchCase.precisions.includes(options.precision) ? options.precision : 'fp32'
+  const round = (k: number): BenchEvent => {
+    return { kind: 'round', name: benchCase.name, share: (index + k / (rounds + 1)) / count, round: k }
+  }
+  yield round(0)
+  const backend = benchCase.backend === undefined ? options.backend : { ...options.backend, backend: benchCase.backend }
+  const contender = startContender(benchCase, backend, precision)
+  let rival: Rival | null = null
+  try {
+    rival = options.python === null ? null : await startRival(benchCase, options, options.python, contender, precision)
+    for (const text of rival?.notes ?? []) yield { kind: 'note', text: `${benchCase.name}: ${text}` }
+    const ceilings = ceilingsOf(machine, contender.backend, backend)
+    const measured: Measured = { times: [], rates: [], rival: new Map() }
+    for (let k = 0; k < rounds; k++) {
+      yield round(k + 1)
+      measured.rates.push(ceilings.measure())
+      const steps = options.steps ?? stepsOfRound(contender.warmMs, rounds)
+      measured.times.push(...contender.run(steps))
+      for (const mode of rival?.modes ?? []) {
+        const times = await rival!.contender.run(mode, steps)
+        measured.rival.set(mode, [...(measured.rival.get(mode) ?? []), ...times])
+      }
+    }
+    yield { kind: 'result', result: resultOf(benchCase, precision, contender, measured, rival, options.profile) }
+  } finally {
+    rival?.contender.close()
+    contender.dispose()
+  }
+}
+
+function ceilingsOf(
+  machine: Map<string, MeasuredCeilings>,
+  name: BackendName,
+  options: BackendOptions,
+): MeasuredCeilings {
+  const ceilings = machine.get(name) ?? new MeasuredCeilings(name, options)
+  machine.set(name, ceilings)
+  return ceilings
+}
+
+/** As many steps as take a quarter of a second, within limits. */
+export function stepsOfRound(stepMs: number, rounds: number): number {
+  const least = Math.ceil(LEAST_STEPS / rounds)
+  return Math.max(least, Math.min(MOST_STEPS_A_ROUND, Math.round(ROUND_MS / stepMs)))
+}
+
+/** PyTorch at the same work. */
+interface Rival {
+  readonly contender: PytorchContender
+  readonly ready: PytorchReady
+  /** Those that run. */
+  readonly modes: readonly PytorchMode[]
+  /** Why others do not. */
+  readonly notes: readonly string[]
+}
+
+async function startRival(
+  { pytorch: job, compiles }: BenchCase,
+  { compile }: BenchOptions,
+  python: string,
+  { threads }: Contender,
+  precision: Precision,
+): Promise<Rival> {
+  const work = { job, threads, precision, compile: compile && compiles }
+  const { contender, ready } = await PytorchContender.start(python, work)
+  const failed = Object.entries(ready.modes).flatMap(([mode, state]) => {
+    return 'error' in state ? [`PyTorch's mode ${mode} is left out: ${state.error}`] : []
+  })
+  return { contender, ready, modes: pytorchModes.filter((mode) => readyMsOf(ready, mode) !== null), notes: failed }
+}
+
+function readyMsOf({ modes }: PytorchReady, mode: PytorchMode): number | null {
+  const state = modes[mode]
+  return state !== undefined && 'readyMs' in state ? state.readyMs : null
+}
+
+interface Measured {
+  readonly times: number[]
+  readonly rates: CeilingRates[]
+  readonly rival: Map<PytorchMode, readonly number[]>
+}
+
+function resultOf(
+  { name, description, limit }: BenchCase,
+  precision: Precision,
+  contender: Contender,
+  { times, rates, rival: rivalTimes }: Measured,
+  rival: Rival | null,
+  profile: boolean,
+): BenchResult {
+  const { backend, threads, flops, bytes, tokens, executable } = contender
+  const { median, lowerQuartile, upperQuartile, count } = spreadOf(times)
+  const perSecond = (amount: number): number => (1e3 * amount) / median
+  const ceilings = ceilingsRecord(rates, { backend, description: '', threads, withoutBf16: null })
+  const peak = precision === 'bf16' ? ceilings.peakBf16! : ceilings.peakFp32
+  const pytorch = [...rivalTimes].map(([mode, list]) => {
+    const spread = spreadOf(list)
+    return {
+      mode,
+      medianMs: spread.median,
+      quartilesMs: [spread.lowerQuartile, spread.upperQuartile] as const,
+      steps: spread.count,
+      readyMs: readyMsOf(rival!.ready, mode)!,
+    }
+  })
+  const better = pytorch.toSorted((a, b) => a.medianMs - b.medianMs)[0]
+  return {
+    name,
+    description,
+    precision,
+    backend,
+    threads,
+    medianMs: median,
+    quartilesMs: [lowerQuartile, upperQuartile],
+    steps: count,
+    flops,
+    flopsPerSecond: perSecond(flops),
+    peak,
+    shareOfPeak: perSecond(flops) / peak,
+    bytes,
+    bytesPerSecond: bytes === null ? null : perSecond(bytes),
+    shareOfBandwidth: bytes === null ? null : perSecond(bytes) / ceilings.bandwidth,
+    limit,
+    tokensPerSecond: tokens === null ? null : perSecond(tokens),
+    compileMs: executable.report.compileMilliseconds,
+    arenaBytes: executable.report.arenaBytes,
+    pytorchMs: better?.medianMs ?? null,
+    pytorchMode: better?.mode ?? null,
+    ratio: better === undefined ? null : better.medianMs / median,
+    pytorch,
+    profile: profile ? contender.profile({ peak, bandwidth: ceilings.bandwidth }) : null,
+  }
+}
+
+function recordOf(
+  machine: readonly MeasuredCeilings[],
+  results: readonly BenchResult[],
+  { version, torch }: BenchOptions,
+): BenchRecord {
+  const records = machine.map((ceilings) => ceilings.record())
+  const [first, ...others] = records.toSorted((a, b) => (a.backend < b.backend ? -1 : 1)) // native before wasm
+  return {
+    machine: {
+      ...first!,
+      halflife: version,
+      node: process.version,
+      cpu: cpus()[0]?.model.trim() ?? 'unknown',
+      cores: availableParallelism(),
+      memoryBytes: totalmem(),
+      pytorch: torch,
+      others,
+    },
+    results,
+  }
+}

@@ -1,0 +1,87 @@
+/** The bench's results for people. */
+import type { BenchRecord, BenchResult, CeilingsRecord } from '../../records/index.ts'
+
+const GIGA = 1e9
+
+/** Ceilings, one line a result beside its ceiling and PyTorch, and how to read it. */
+export function renderBench({ machine, results }: BenchRecord): string {
+  const rows = results.map(resultCells)
+  const pytorch = machine.pytorch === null ? [] : [`PyTorch ${machine.pytorch}; the ratio is its time over halflife's.`]
+  return [
+    `${machine.cpu}, Node ${machine.node}, halflife ${machine.halflife}`,
+    ...[machine, ...machine.others].map(ceilingsLine),
+    '',
+    ...alignColumns([HEAD, ...rows]),
+    '',
+    'Medians with quartiles. Of peak, of band: share of the ceiling measured in turn with the steps.',
+    ...pytorch,
+  ].join('\n')
+}
+
+function ceilingsLine({
+  description,
+  peakFp32,
+  peakBf16,
+  withoutBf16,
+  bandwidth,
+  bandwidthOf,
+}: CeilingsRecord): string {
+  const bf16 = peakBf16 === null ? `no bf16 (${withoutBf16})` : `bf16 ${giga(peakBf16)} Gflop/s`
+  return `${description}: fp32 ${giga(peakFp32)} Gflop/s, ${bf16}, memory ${giga(bandwidth)} GB/s (${bandwidthOf})`
+}
+
+const HEAD = [
+  'case',
+  'step, ms',
+  '(quartiles)',
+  'Gflop/s',
+  'of peak',
+  'GB/s',
+  'of band',
+  'PyTorch, ms',
+  'mode',
+  'ratio',
+]
+/** Columns that are words, not numbers. */
+const WORDS = new Set([0, 2, 8])
+
+function resultCells(result: BenchResult): string[] {
+  const { name, precision, backend, threads, medianMs, quartilesMs, pytorchMs, pytorchMode, ratio } = result
+  const setting = [precision, backend, `${threads} thread${threads === 1 ? '' : 's'}`].join(', ')
+  const byBandwidth = result.limit === 'bandwidth'
+  return [
+    `${name} (${setting})`,
+    milliseconds(medianMs),
+    `(${quartilesMs.map(milliseconds).join(' – ')})`,
+    giga(result.flopsPerSecond),
+    byBandwidth ? '–' : percent(result.shareOfPeak),
+    byBandwidth ? giga(result.bytesPerSecond!) : '–',
+    byBandwidth ? percent(result.shareOfBandwidth!) : '–',
+    pytorchMs === null ? '–' : milliseconds(pytorchMs),
+    pytorchMode ?? '–',
+    ratio === null ? '–' : `${ratio.toFixed(2)} ×`,
+  ]
+}
+
+function alignColumns(rows: readonly (readonly string[])[]): string[] {
+  const widths = HEAD.map((_, c) => Math.max(...rows.map((row) => row[c]!.length)))
+  return rows.map((row) =>
+    row
+      .map((cell, c) => (WORDS.has(c) ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!)))
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+/** Four significant digits, without an exponent. */
+function milliseconds(value: number): string {
+  return value >= 1000 ? Math.round(value).toLocaleString('en-US') : String(Number(value.toPrecision(4)))
+}
+
+function giga(value: number): string {
+  return (value / GIGA).toFixed(1)
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)} %`
+}
