@@ -69,6 +69,7 @@ const sweeps: readonly [string, Polynomial, (x: number) => number, Float32Array,
   ['exp over all normal results', polynomial.exp, Math.exp, evenly(-87.33654, 88.72283), 1.1],
   ['exp near 0', polynomial.exp, Math.exp, evenly(-0.5, 0.5), 1.1],
   ['exp at the top', polynomial.exp, Math.exp, evenly(88.3, 88.72283), 1.1],
+  ['exp of what a softmax has', polynomial.expNotPositive, Math.exp, evenly(-87.33654, 0), 1.1],
   ['exp at the bottom', polynomial.exp, Math.exp, evenly(-87.33654, -87), 1.1],
   ['log over all magnitudes', polynomial.log, Math.log, byBits(2 ** -149, 3.4e38), 1],
   ['log near 1', polynomial.log, Math.log, evenly(0.5, 2), 1],
@@ -110,6 +111,14 @@ function at(f: Polynomial, ...x: number[]): number[] {
 }
 
 describe('special values', () => {
+  it('exp of what a softmax has: limits, underflow', () => {
+    expect(at(polynomial.expNotPositive, 0, -0, NaN)).toEqual([1, 1, NaN])
+    for (const least of at(polynomial.expNotPositive, -Infinity, -88, -1e38)) {
+      expect(least / 2 ** -126).toBeGreaterThanOrEqual(1)
+      expect(least / 2 ** -126).toBeLessThan(1 + 5e-6)
+    }
+  })
+
   it('exp: limits, overflow, underflow', () => {
     expect(at(polynomial.exp, 0, -0, Infinity, -Infinity, NaN, 88.8, 1e38, -88, -1e38)).toEqual([
       1,

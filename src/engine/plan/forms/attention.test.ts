@@ -18,6 +18,11 @@ const cases = [
   { name: 'whole panels', batch: 2, time: 32, heads: 2, keyHeads: 2, headDim: 32 },
   { name: 'remainders everywhere', batch: 1, time: 47, heads: 3, keyHeads: 3, headDim: 19 },
   { name: 'shared key heads', batch: 2, time: 29, heads: 6, keyHeads: 2, headDim: 8 },
+  { name: 'several panels', batch: 1, time: 110, heads: 2, keyHeads: 1, headDim: 9 },
+  { name: 'several panels, window', batch: 1, time: 110, heads: 1, keyHeads: 1, headDim: 5, window: 23 },
+  { name: 'several panels, wide window', batch: 1, time: 107, heads: 1, keyHeads: 1, headDim: 4, window: 60 },
+  { name: 'a window of one', batch: 1, time: 21, heads: 1, keyHeads: 1, headDim: 4, window: 1 },
+  { name: 'packed keys shared by heads of a unit', batch: 8, time: 9, heads: 4, keyHeads: 2, headDim: 4 },
   { name: 'window', batch: 1, time: 40, heads: 2, keyHeads: 1, headDim: 16, window: 7 },
   { name: 'soft cap', batch: 1, time: 47, heads: 4, keyHeads: 2, headDim: 19, softCap: 1.3 },
   {
@@ -99,7 +104,9 @@ const bf16Targets = [
 ] as const
 
 /** Small ones; which paths a kernel takes does not depend on how its operands are packed. */
-const bf16Cases = cases.filter(({ name }) => /one panel|remainders everywhere|soft cap, window|dropout, rem/.test(name))
+const bf16Cases = cases.filter(({ name }) =>
+  /one panel|several panels|remainders everywhere|soft cap, window|dropout, rem/.test(name),
+)
 
 describe.each(bf16Targets)('attention in bf16 on $lanes lanes', (target) => {
   test.each(bf16Cases)('$name', (shape) => {

@@ -1,16 +1,14 @@
 /**
- * Causal multi-head attention, forward: softmax(scale q kᵀ) v, one head of one batch entry per unit. With dropout, the
+ * Causal multi-head attention, forward: softmax(scale q kᵀ) v, one or more heads of one batch entry per unit. With dropout, the
  * dropped exponentials count in the sum and are zeroed before the product; 1 / (1 - rate) goes into the sum's inverse.
  */
-import type { Layout } from '../../ir/layout.ts'
 import { contiguous } from '../../ir/layout.ts'
 import type { KernelTarget } from '../../kernel/builder.ts'
-import { isBf16 } from '../../ops/precision.ts'
-import type { PlanNode } from '../node.ts'
 import type { Form } from '../launchSpec.ts'
 import { dropoutArguments, dropoutMask } from './attentionDropout.ts'
 import { attentionTiles } from './attentionPairs.ts'
-import { floatBytes, type AttentionShape, type HeadStrides } from './attentionTiles.ts'
+import { attentionShape, floatBytes, type AttentionShape } from './attentionShape.ts'
+import { keptKeys, TileSoftmax } from './attentionSoftmax.ts'
 import type { FusedKernel } from './fused.ts'
 
 export const attentionForm: Form = {
@@ -30,37 +28,15 @@ export const attentionForm: Form = {
   },
 }
 
-interface AttentionAttributes {
-  readonly scale: number
-  readonly window?: number
-  readonly softCap?: number
-  readonly dropoutRate?: number
-}
+/** Query heads of one key head that a unit takes at most: they share its packed keys, where enough units remain for many threads. */
+const enoughUnits = 16
 
-export function attentionShape(node: PlanNode, q: Layout, k: Layout, v: Layout, out: Layout): AttentionShape {
-  const { scale, window, softCap, dropoutRate } = node.attributes as unknown as AttentionAttributes
-  const [batch, time, heads, headDim] = q.shape as readonly [number, number, number, number]
-  return {
-    batch,
-    time,
-    heads,
-    keyHeads: k.shape[2]!,
-    headDim,
-    scale,
-    ...(window !== undefined && window < time ? { window } : {}),
-    ...(softCap === undefined ? {} : { softCap }),
-    ...(dropoutRate === undefined ? {} : { dropoutRate }),
-    ...(isBf16(node.attributes) ? { precision: 'bf16' } : {}),
-    q: headStrides(q),
-    k: headStrides(k),
-    v: headStrides(v),
-    out: headStrides(out),
+function headsPerUnit({ batch, heads, keyHeads }: AttentionShape): number {
+  const group = heads / keyHeads
+  for (let share = group; share > 1; share--) {
+    if (group % share === 0 && (batch * heads) / share >= enoughUnits) return share
   }
-}
-
-export function headStrides(layout: Layout): HeadStrides {
-  const [batch, time, head] = layout.strides as readonly [number, number, number]
-  return { batch, time, head }
+  return 1
 }
 
 /** Arguments: q, k, v, what the dropout draws from if there is one, result. */
@@ -70,34 +46,36 @@ function attentionKernel(shape: AttentionShape, target: KernelTarget): FusedKern
   const [qs, ks, vs] = [b.pointer(), b.pointer(), b.pointer()]
   const dropout = dropoutMask(b, shape)
   const outs = b.pointer()
-  const keys = tiles.reserveTransposed()
-  const scores = tiles.reserveScores()
-  const inverses = b.intAdd(b.scratch, b.reserveScratch(tiles.rows * floatBytes))
+  const scores = tiles.scoreArea('scores')
+  const inverses = tiles.area('inverses', tiles.rows * floatBytes)
+  const share = headsPerUnit(shape)
+  const units = shape.heads / share
   b.for(b.unitBegin, b.unitEnd, 1, (unit) => {
-    const batch = b.op('intDivImmediate', [unit], shape.heads)
-    const head = b.op('intModImmediate', [unit], shape.heads)
-    const keyHead = b.op('intDivImmediate', [head], shape.heads / shape.keyHeads)
-    const q = tiles.head(qs, shape.q, batch, head)
-    const v = tiles.head(vs, shape.v, batch, keyHead)
-    const out = tiles.head(outs, shape.out, batch, head)
-    tiles.transpose(tiles.head(ks, shape.k, batch, keyHead), shape.k, keys)
-    const values = tiles.keyRows('values', v, shape.v)
-    tiles.panels((first, rows, seen) => {
-      const qRows = b.intAdd(q, b.intMul(first, shape.q.time * floatBytes))
-      tiles.scores(rows, seen, qRows, shape.q, keys, scores)
-      for (let i = 0; i < rows; i++) {
-        const row = tiles.scoreRow(scores, i)
-        const position = b.intAdd(first, i)
-        const sum = tiles.exponentials(row, position, seen, dropout?.row(batch, head, position))
-        b.store(b.div(b.constant(dropout?.factor ?? 1), sum), b.at(inverses, i * floatBytes), 1)
-      }
-      const outRows = b.intAdd(out, b.intMul(first, shape.out.time * floatBytes))
-      const weights = tiles.scoreRows(scores, rows, seen)
-      tiles.timesRows(rows, weights, values, tiles.keySteps(seen), (i, byte, sum, lanes) => {
-        const inverse = b.broadcast(b.at(inverses, i * floatBytes))
-        b.store(b.mul(sum, inverse), b.at(outRows, i * shape.out.time * floatBytes + byte), lanes)
+    const batch = b.op('intDivImmediate', [unit], units)
+    const first = b.intMul(b.op('intModImmediate', [unit], units), share)
+    const keyHead = b.op('intDivImmediate', [first], shape.heads / shape.keyHeads)
+    const keys = tiles.transpose('keys', tiles.head(ks, shape.k, batch, keyHead), shape.k)
+    const values = tiles.keyRows('values', tiles.head(vs, shape.v, batch, keyHead), shape.v)
+    b.for(0, share, 1, (member) => {
+      const head = b.intAdd(first, member)
+      const q = tiles.head(qs, shape.q, batch, head)
+      const out = tiles.head(outs, shape.out, batch, head)
+      tiles.panels((panel) => {
+        const queries = tiles.packRows('queries', q, shape.q, panel, tiles.scales.queries)
+        tiles.scores(panel, queries, keys, scores)
+        tiles.queryTiles(panel, (tile) => {
+          const kept = dropout && keptKeys(tiles, tile, dropout, { batch, head })
+          new TileSoftmax(tiles, tile, scores).exponentials(kept).forEach((sum, i) => {
+            b.store(b.div(b.constant(dropout?.factor ?? 1), sum), b.at(inverses, i * floatBytes), 1)
+          })
+          const rows = tiles.offset(out, tile.position, shape.out.time * floatBytes)
+          tiles.timesKeys(tile, scores, values, (i, byte, sum, lanes) => {
+            const inverse = b.broadcast(b.at(inverses, i * floatBytes))
+            b.store(b.mul(sum, inverse), b.at(rows, i * shape.out.time * floatBytes + byte), lanes)
+          })
+        })
       })
     })
   })
-  return { kernel: b.finish(), units: shape.batch * shape.heads }
+  return { kernel: b.finish(), units: shape.batch * units }
 }

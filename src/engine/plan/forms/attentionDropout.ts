@@ -3,7 +3,7 @@ import { KernelBuilder, type KernelTarget } from '../../kernel/builder.ts'
 import type { Value } from '../../kernel/kernel.ts'
 import { emitKept } from '../../ops/random.ts'
 import type { BufferUse, FormContext } from '../launchSpec.ts'
-import { floatBytes, type AttentionShape } from './attentionTiles.ts'
+import { floatBytes, type AttentionShape } from './attentionShape.ts'
 import type { FusedKernel } from './fused.ts'
 
 /** Says for the key at each lane of a vector that starts at key j whether its probability is kept. */

@@ -1,94 +1,114 @@
 /**
- * The parts of causal attention for one head: a panel of query rows at a time, all their scores in scratch memory, never
- * the T x T matrix. Scores beyond a row's own position are exact zeros after the softmax, so the products need no mask.
+ * The parts of causal attention for one head: a panel of query rows at a time, all scores that they may see in scratch
+ * memory, never the T x T matrix. A panel consists of register tiles of rows, and each tile's products end where the keys
+ * end that its last row sees; with a window they begin near the first that its first row sees. Scores in between that a row
+ * does not see are exact zeros after the softmax, so the products need no mask.
  */
 import { KernelBuilder, type KernelTarget } from '../../kernel/builder.ts'
-import { exp, tanh } from '../../kernel/math.ts'
-import type { Address, Value } from '../../kernel/kernel.ts'
+import { tanh } from '../../kernel/math.ts'
+import type { Address, Bound, Value } from '../../kernel/kernel.ts'
 import { transposeRows } from '../../kernel/transpose.ts'
+import { floatBytes, type AttentionShape, type HeadStrides } from './attentionShape.ts'
 import { lanesOf, matmulTile, type TileOperand, type TileShape } from './matmulTile.ts'
-
-export const floatBytes = 4
-
-/** Strides in elements of [B, T, heads, D]; D is without gaps. */
-export interface HeadStrides {
-  readonly batch: number
-  readonly time: number
-  readonly head: number
-}
-
-export interface AttentionShape {
-  readonly batch: number
-  readonly time: number
-  readonly heads: number
-  readonly keyHeads: number
-  readonly headDim: number
-  readonly scale: number
-  /** A query sees at most this many keys, itself included; undefined for all before it. */
-  readonly window?: number
-  /** Scores s become softCap tanh(s / softCap); undefined for s itself. */
-  readonly softCap?: number
-  /** Share of the probabilities that is dropped; undefined for none. */
-  readonly dropoutRate?: number
-  /** Whether operands are rounded to bf16; undefined where they are not. */
-  readonly precision?: 'bf16'
-  readonly q: HeadStrides
-  readonly k: HeadStrides
-  readonly v: HeadStrides
-  /** Of the gradient of the result; the same as the result's in the forward kernel. */
-  readonly out: HeadStrides
-}
 
 /** A right operand that is read row by row. */
 export type RightRows = Pick<TileOperand, 'pointer' | 'stepBytes'>
 
+/** Query rows [first, end). */
+export interface Panel {
+  readonly first: Value
+  readonly end: Value
+  /** Where whole tiles end; a short one may follow. */
+  readonly whole: Value
+  /** The first key, at the start of a tile, that any row sees, and where scores begin so that those from it on are set. */
+  readonly firstKey: Bound
+  readonly firstScore: Bound
+}
+
+/** Query rows of a panel that go through the registers together. */
+export interface QueryTile {
+  /** The first row, counted from the panel's first and from the sequence's. */
+  readonly row: Value
+  readonly position: Value
+  readonly rows: number
+  /** Keys whose scores its products read. */
+  readonly from: Bound
+  readonly to: Value
+  /** Where the scores of its panel begin. */
+  readonly panelFrom: Bound
+}
+
+/** Rows of a panel [rows, D], in scratch memory, as operands. */
+export interface PanelRows {
+  readonly left: TileOperand
+  right(): RightRows
+}
+
+/**
+ * A panel of this many rows reads its keys often enough from the level-1 cache, and adds enough to the gradients of keys each
+ * time that it reads and writes them. Fewer where its scores would fill the level-2 cache.
+ */
+const mostRows = 48
+const mostScoreBytes = 200_000
+
 export class AttentionTiles {
   readonly b: KernelBuilder
   readonly shape: AttentionShape
-  /** Query rows per panel, and keys per panel of the gradients. */
+  /** Query rows per tile, and keys per tile of the gradients. */
   readonly rows: number
+  readonly panelRows: number
   readonly vectors: number
   /** Keys per panel of transposed keys. */
   readonly keyPanel: number
   /** Elements from one row of scores to the next: whole panels, and a vector to spare for the last masked load. */
   readonly scoreStride: number
+  readonly #areas = new Map<string, number>()
 
   constructor(name: string, shape: AttentionShape, target: KernelTarget) {
     this.b = new KernelBuilder(name, target)
     this.shape = shape
     this.vectors = shape.headDim > target.lanes ? 2 : 1
     const fit = Math.min(14, Math.floor((target.vectorRegisters - this.vectors - 1) / this.vectors))
-    this.rows = panelRows(shape.time, fit)
+    this.rows = Math.min(fit, shape.time)
     this.keyPanel = this.vectors * target.lanes
     this.scoreStride = Math.ceil(shape.time / this.keyPanel) * this.keyPanel + target.lanes
+    const rows = Math.min(mostRows, mostScoreBytes / (this.scoreStride * floatBytes), shape.time)
+    this.panelRows = Math.max(1, Math.floor(rows / this.rows)) * this.rows
   }
 
-  /** Whether operands are pairs of bf16 numbers: then the members below rearrange what here is read where it lies. */
+  /** Whether operands are pairs of bf16 numbers: then the members below rearrange what here is only copied. */
   get pairs(): boolean {
     return false
+  }
+  /** What queries and scores are multiplied by: the shape's scale in all. */
+  get scales(): { readonly queries: number; readonly scores: number } {
+    return { queries: this.shape.scale, scores: 1 }
   }
   /** Steps of the product of a query and a key. */
   get depth(): number {
     return this.shape.headDim
   }
-  /** Steps of a product over the keys before `keys`, and up to where the scores must be set for it. */
+  /** Scores are set in stretches of this many keys. */
+  get keyStretch(): number {
+    return this.b.lanes
+  }
+  /** Steps of a product over `keys` keys from the start of a stretch on. */
   keySteps(keys: Value): Value {
     return keys
   }
-  keyEnd(keys: Value): Value {
-    return keys
-  }
-  /** Steps of a product over rows of a panel. */
-  rowSteps(rows: number): number {
+  /** Steps of a product over rows of a panel, from the start of a tile on. */
+  rowSteps(rows: Value): Value {
     return rows
   }
 
-  reserveTransposed(): Value {
-    const bytes = Math.ceil(this.shape.time / this.keyPanel) * this.keyPanel * this.depth * floatBytes
-    return this.b.intAdd(this.b.scratch, this.b.reserveScratch(bytes))
+  /** Scratch memory of its own for each name. */
+  area(name: string, bytes: number): Value {
+    const offset = this.#areas.get(name) ?? this.b.reserveScratch(bytes)
+    this.#areas.set(name, offset)
+    return this.b.intAdd(this.b.scratch, offset)
   }
-  reserveScores(): Value {
-    return this.b.intAdd(this.b.scratch, this.b.reserveScratch(this.rows * this.scoreStride * floatBytes))
+  scoreArea(name: string): Value {
+    return this.area(name, this.panelRows * this.scoreStride * floatBytes)
   }
 
   /** The first element of a head. */
@@ -100,157 +120,188 @@ export class AttentionTiles {
     )
   }
 
-  /** Rows [count, D] of a panel as a left operand. */
-  leftRows(rows: Value, strides: HeadStrides, _count: number): TileOperand {
-    return { pointer: rows, rowBytes: strides.time * floatBytes, stepBytes: floatBytes }
-  }
-  /** The rows [T, D] of a head as a right operand; those under one name are needed at one time only. */
-  keyRows(_name: string, rows: Value, strides: HeadStrides): RightRows {
-    return { pointer: rows, stepBytes: strides.time * floatBytes }
-  }
-  /** Rows [count, D] of a panel as a right operand. */
-  rightRows(_name: string, rows: Value, strides: HeadStrides, _count: number): RightRows {
-    return { pointer: rows, stepBytes: strides.time * floatBytes }
-  }
-  /** Scores as they are for `scoreColumns`, once they are final. */
-  columnsOf(_name: string, scores: Value, _rows: number, _keys: Value): Value {
-    return scores
-  }
-
-  /** Runs `panel(first, rows, keys)` over panels of query rows; keys = first + rows is how many keys they may see. */
-  panels(panel: (first: Value, rows: number, keys: Value) => void): void {
-    const { b, rows } = this
-    const full = Math.floor(this.shape.time / rows) * rows
-    b.for(0, full, rows, (first) => panel(first, rows, b.intAdd(first, rows)))
-    const rest = this.shape.time - full
-    if (rest > 0) panel(b.int(full), rest, b.int(this.shape.time))
-  }
-
-  /** Copies [T, D] rows into panels [T / keyPanel][D][keyPanel], as the right operand of a product. */
-  transpose(from: Value, strides: HeadStrides, to: Value): void {
-    const { b, keyPanel } = this
-    const { time, headDim } = this.shape
-    const [rowBytes, columnBytes] = [strides.time * floatBytes, keyPanel * floatBytes]
-    const panel = (number: Value, rows: number): void => {
-      const source = { pointer: b.intAdd(from, b.intMul(number, keyPanel * rowBytes)), rowBytes }
-      const target = { pointer: b.intAdd(to, b.intMul(number, headDim * columnBytes)), rowBytes: columnBytes }
-      transposeRows(b, source, target, rows, headDim)
-    }
-    const full = Math.floor(time / keyPanel)
-    b.for(0, full, 1, (number) => panel(number, keyPanel))
-    if (time > full * keyPanel) panel(b.int(full), time - full * keyPanel)
-  }
-
-  /**
-   * scores[i, j] = scale * rows[i] · columns[j] for all keys j < keys, rounded up to whole panels; capped where the shape
-   * says so, and then `slopes`, if given, gets the derivative of the cap.
-   */
-  scores(
-    rowCount: number,
-    keys: Value,
-    left: Value,
-    leftStrides: HeadStrides,
-    columns: Value,
-    scores: Value,
-    slopes?: Value,
-  ): void {
+  /** pointer + index * bytes */
+  offset(pointer: Value, index: Bound, bytes: number): Value {
     const { b } = this
-    const { scale, softCap } = this.shape
-    this.products(rowCount, keys, left, leftStrides, columns, (sum, byte) => {
-      const score = scale === 1 ? sum : b.mul(sum, b.constant(scale))
-      if (softCap === undefined) return b.store(score, byte(scores))
-      const bounded = tanh(b, b.mul(score, b.constant(1 / softCap)))
-      b.store(b.mul(bounded, b.constant(softCap)), byte(scores))
-      if (slopes) b.store(b.sub(b.constant(1), b.mul(bounded, bounded)), byte(slopes))
+    return typeof index === 'number' ? b.intAdd(pointer, index * bytes) : b.intAdd(pointer, b.intMul(index, bytes))
+  }
+  floorTo(index: Value, unit: number): Value {
+    return this.b.intMul(this.b.op('intDivImmediate', [index], unit), unit)
+  }
+  /** The first key that the query at `position` sees, rounded down. */
+  #firstSeen(position: Value, unit: number): Bound {
+    const { b } = this
+    const { window } = this.shape
+    return window === undefined ? 0 : this.floorTo(b.intMax(b.intAdd(position, 1 - window), 0), unit)
+  }
+  #scoreStart(key: Bound): Bound {
+    return typeof key === 'number' ? key : this.floorTo(key, Math.max(this.keyPanel, this.keyStretch))
+  }
+
+  /** Runs `body` for each panel of query rows. */
+  panels(body: (panel: Panel) => void): void {
+    const { b, panelRows, rows } = this
+    const { time } = this.shape
+    b.for(0, time, panelRows, (first) => {
+      const end = b.intMin(b.intAdd(first, panelRows), time)
+      const whole = time % rows === 0 ? end : b.intMin(b.intAdd(first, panelRows), time - (time % rows))
+      const firstKey = this.#firstSeen(first, rows)
+      body({ first, end, whole, firstKey, firstScore: this.#scoreStart(firstKey) })
     })
   }
 
-  /** rows[i] · columns[j] for all keys j < keys, rounded up to whole panels; `at` is its address in a set of scores. */
+  /** Runs `body(start, count)` for each tile of the axis between a panel's `from`, the start of a tile, and its end. */
+  eachTile(panel: Panel, from: Bound, body: (start: Value, count: number) => void, wholeTo = panel.whole): void {
+    const { b, rows } = this
+    const rest = this.shape.time % rows
+    b.for(from, wholeTo, rows, (start) => body(start, rows))
+    if (rest > 0) b.for(panel.whole, panel.end, rows, (start) => body(start, rest))
+  }
+
+  queryTiles(panel: Panel, body: (tile: QueryTile) => void): void {
+    const { b } = this
+    this.eachTile(panel, panel.first, (position, rows) => {
+      const from = this.#scoreStart(this.#firstSeen(position, 1))
+      const row = b.op('intSub', [position, panel.first])
+      body({ row, position, rows, from, to: b.intAdd(position, rows), panelFrom: panel.firstScore })
+    })
+  }
+
+  /** Copies the rows of a head from `rows` on that are the panel's, times `factor`. */
+  packRows(name: string, head: Value, strides: HeadStrides, panel: Panel, factor = 1): PanelRows {
+    const { b } = this
+    const rowBytes = this.shape.headDim * floatBytes
+    const pointer = this.area(name, this.panelRows * rowBytes)
+    const rows = this.offset(head, panel.first, strides.time * floatBytes)
+    this.copyRows(rows, strides, pointer, b.op('intSub', [panel.end, panel.first]), factor)
+    return { left: { pointer, rowBytes, stepBytes: floatBytes }, right: () => ({ pointer, stepBytes: rowBytes }) }
+  }
+  /** The rows [T, D] of a head as a right operand; those under one name are needed at one time only. */
+  keyRows(name: string, head: Value, strides: HeadStrides): RightRows {
+    const stepBytes = this.shape.headDim * floatBytes
+    const pointer = this.area(name, this.shape.time * stepBytes)
+    this.copyRows(head, strides, pointer, this.shape.time)
+    return { pointer, stepBytes }
+  }
+  /** Copies rows so that none lies between them: rows of a model's width drive one another out of the level-1 cache. */
+  copyRows(from: Value, strides: HeadStrides, to: Value, count: Bound, factor = 1): void {
+    const { b } = this
+    const { headDim } = this.shape
+    b.for(0, count, 1, (row) => {
+      const source = this.offset(from, row, strides.time * floatBytes)
+      const target = this.offset(to, row, headDim * floatBytes)
+      for (let d = 0; d < headDim; d += b.lanes) {
+        const lanes = Math.min(b.lanes, headDim - d)
+        const value = b.load(b.at(source, d * floatBytes), lanes)
+        b.store(factor === 1 ? value : b.mul(value, b.constant(factor)), b.at(target, d * floatBytes), lanes)
+      }
+    })
+  }
+
+  /** Copies [T, D] rows into panels [T / keyPanel][D][keyPanel], as the right operand of a product. */
+  transpose(name: string, from: Value, strides: HeadStrides): Value {
+    const { b, keyPanel } = this
+    const { time } = this.shape
+    const to = this.area(name, Math.ceil(time / keyPanel) * keyPanel * this.depth * floatBytes)
+    const full = Math.floor(time / keyPanel)
+    const panel = (number: Value, rows: number): void => {
+      const source = this.offset(from, number, keyPanel * strides.time * floatBytes)
+      this.transposePanel(source, strides, this.offset(to, number, this.depth * keyPanel * floatBytes), rows)
+    }
+    b.for(0, full, 1, (number) => panel(number, keyPanel))
+    if (time > full * keyPanel) panel(b.int(full), time - full * keyPanel)
+    return to
+  }
+  transposePanel(from: Value, strides: HeadStrides, to: Value, rows: number): void {
+    const source = { pointer: from, rowBytes: strides.time * floatBytes }
+    transposeRows(this.b, source, { pointer: to, rowBytes: this.keyPanel * floatBytes }, rows, this.shape.headDim)
+  }
+
+  /** scores[i, j] = scale * rows[i] · columns[j], capped where the shape says so; then `slopes` get the cap's derivative. */
+  scores(panel: Panel, queries: PanelRows, columns: Value, scores: Value, slopes?: Value): void {
+    const { b } = this
+    const { softCap } = this.shape
+    const scale = this.scales.scores
+    this.products(panel, queries, columns, (sum, at) => {
+      const score = scale === 1 ? sum : b.mul(sum, b.constant(scale))
+      if (softCap === undefined) return b.store(score, at(scores))
+      const bounded = tanh(b, b.mul(score, b.constant(1 / softCap)))
+      b.store(b.mul(bounded, b.constant(softCap)), at(scores))
+      if (slopes) b.store(b.sub(b.constant(1), b.mul(bounded, bounded)), at(slopes))
+    })
+  }
+
+  /**
+   * rows[i] · columns[j] for the keys j that tiles see, rounded to whole panels; `at` is its address in a set of scores.
+   * All tiles of a panel of keys before the next one: it is then in the level-1 cache.
+   */
   products(
-    rowCount: number,
-    keys: Value,
-    left: Value,
-    leftStrides: HeadStrides,
+    panel: Panel,
+    { left }: PanelRows,
     columns: Value,
     done: (sum: Value, at: (scores: Value) => Address) => void,
   ): void {
     const { b, keyPanel } = this
-    const rows = this.leftRows(left, leftStrides, rowCount)
-    const panels = b.op('intDivImmediate', [b.intAdd(keys, keyPanel - 1)], keyPanel)
-    b.for(0, panels, 1, (panel) => {
-      const to = b.intMul(panel, keyPanel * floatBytes)
-      matmulTile(
-        b,
-        { rows: rowCount, vectors: this.vectors, lastLanes: b.lanes, pairs: this.pairs },
-        rows,
-        {
-          pointer: b.intAdd(columns, b.intMul(panel, this.depth * keyPanel * floatBytes)),
-          rowBytes: 0,
-          stepBytes: keyPanel * floatBytes,
-        },
-        this.depth,
-        (i, v, sum) => {
-          const offset = (i * this.scoreStride + v * b.lanes) * floatBytes
-          done(sum, (scores) => b.at(scores, offset, to, 1))
-        },
-      )
-    })
-  }
-
-  /** Calls `body(j, mask)` for every vector of keys; the mask says which of them the query at `position` sees. */
-  seen(position: Value, keys: Value, body: (j: Value, mask: Value) => void): void {
-    const { b } = this
-    const limit = b.op('splat', [b.intAdd(position, 1)])
     const { window } = this.shape
-    const first = window === undefined ? undefined : b.op('splat', [b.intAdd(position, -window)])
-    const falseInts = b.constantInt(0)
-    b.for(0, this.keyEnd(keys), b.lanes, (j) => {
-      const index = b.op('addInt', [b.op('splat', [j]), b.op('laneIndex', [])])
-      const causal = b.op('lessInt', [index, limit])
-      if (!first) return body(j, causal)
-      const inside = b.select(b.op('lessInt', [first, index]), b.constantInt(1), falseInts)
-      body(j, b.op('lessInt', [falseInts, b.select(causal, inside, falseInts)]))
+    const floor = (key: Bound) => (typeof key === 'number' ? key : b.op('intDivImmediate', [key], keyPanel))
+    const panels = b.op('intDivImmediate', [b.intAdd(panel.end, keyPanel - 1)], keyPanel)
+    b.for(floor(panel.firstScore), panels, 1, (number) => {
+      const key = b.intMul(number, keyPanel)
+      const right = {
+        pointer: this.offset(columns, number, this.depth * keyPanel * floatBytes),
+        rowBytes: 0,
+        stepBytes: keyPanel * floatBytes,
+      }
+      const from = b.intMax(this.floorTo(key, this.rows), panel.first)
+      const to = window === undefined ? panel.whole : b.intMin(panel.whole, b.intAdd(key, keyPanel + window - 1))
+      const tile = (position: Value, rows: number): void => {
+        const row = b.op('intSub', [position, panel.first])
+        const shape = { rows, vectors: this.vectors, lastLanes: b.lanes, pairs: this.pairs }
+        const at = b.intAdd(b.intMul(row, this.scoreStride * floatBytes), b.intMul(key, floatBytes))
+        const rowsLeft = { ...left, pointer: this.offset(left.pointer, row, left.rowBytes) }
+        matmulTile(b, shape, rowsLeft, right, this.depth, (i, v, sum) => {
+          done(sum, (scores) => b.at(scores, (i * this.scoreStride + v * b.lanes) * floatBytes, at, 1))
+        })
+      }
+      this.eachTile(panel, from, tile, to)
     })
   }
 
-  /**
-   * Replaces a row of scores by exp(score - largest), zero where unseen; returns the sum. Those that are not `kept` count
-   * in the sum but become zero.
-   */
-  exponentials(row: Value, position: Value, keys: Value, kept?: (j: Value) => Value): Value {
-    const { b } = this
-    const lowest = b.constant(-Infinity)
-    const largest = b.variable(lowest)
-    this.seen(position, keys, (j, mask) => {
-      b.assign(largest, b.max(largest, b.select(mask, b.load(b.at(row, 0, j, floatBytes)), lowest)))
-    })
-    const top = b.op('reduceMax', [largest])
-    const sum = b.variable(b.constant(0))
-    this.seen(position, keys, (j, mask) => {
-      const e = b.select(mask, exp(b, b.sub(b.load(b.at(row, 0, j, floatBytes)), top)), b.constant(0))
-      b.store(kept ? b.select(kept(j), e, b.constant(0)) : e, b.at(row, 0, j, floatBytes))
-      b.assign(sum, b.add(sum, e))
-    })
-    return b.op('reduceAdd', [sum])
+  /** The address of a tile's scores. */
+  tileScores(scores: Value, { row }: QueryTile): Value {
+    return this.offset(scores, row, this.scoreStride * floatBytes)
   }
 
-  /** The address of row i of the scores. */
-  scoreRow(scores: Value, i: number): Value {
-    return this.b.intAdd(scores, i * this.scoreStride * floatBytes)
+  /** A left operand that reads a tile's final scores by rows, from its first key on. */
+  scoreRows(scores: Value, tile: QueryTile): TileOperand {
+    const pointer = this.offset(this.tileScores(scores, tile), tile.from, floatBytes)
+    return { pointer, rowBytes: this.scoreStride * floatBytes, stepBytes: floatBytes }
   }
-
-  /** A left operand that reads `count` rows of final scores by rows. */
-  scoreRows(scores: Value, _count: number, _keys: Value): TileOperand {
-    return { pointer: scores, rowBytes: this.scoreStride * floatBytes, stepBytes: floatBytes }
-  }
-  /** A left operand that reads scores by columns, from key `first` on. */
-  scoreColumns(scores: Value, first: Value): TileOperand {
-    const { b } = this
+  /** A tile's final scores are ready to be read by columns. */
+  columnsReady(_name: string, _scores: Value, _panel: Panel, _tile: QueryTile): void {}
+  /** A left operand that reads final scores by columns, from a key and from a row of the panel, the first of a tile, on. */
+  scoreColumns(_name: string, scores: Value, key: Value, row: Value): TileOperand {
+    const stepBytes = this.scoreStride * floatBytes
     return {
-      pointer: b.intAdd(scores, b.intMul(first, floatBytes)),
+      pointer: this.offset(this.offset(scores, row, stepBytes), key, floatBytes),
       rowBytes: floatBytes,
-      stepBytes: this.scoreStride * floatBytes,
+      stepBytes,
     }
+  }
+
+  /** A tile's final scores times rows of keys. */
+  timesKeys(
+    tile: QueryTile,
+    scores: Value,
+    { pointer, stepBytes }: RightRows,
+    done: (i: number, byte: number, sum: Value, lanes: number) => void,
+  ): void {
+    const { b } = this
+    const { from, to } = tile
+    const skipped = typeof from === 'number' ? from : this.keySteps(from)
+    const steps = this.keySteps(typeof from === 'number' ? b.intAdd(to, -from) : b.op('intSub', [to, from]))
+    const right = { pointer: this.offset(pointer, skipped, stepBytes), stepBytes }
+    this.timesRows(tile.rows, this.scoreRows(scores, tile), right, steps, done)
   }
 
   /** left times [steps, D] rows of `right`, one panel of D at a time; `done` gets the column's byte offset. */
@@ -258,7 +309,7 @@ export class AttentionTiles {
     rowCount: number,
     left: TileOperand,
     right: RightRows,
-    steps: Value | number,
+    steps: Value,
     done: (i: number, byte: number, sum: Value, lanes: number) => void,
     initial?: (i: number, byte: number, lanes: number) => Value,
   ): void {
@@ -286,14 +337,4 @@ export class AttentionTiles {
       )
     }
   }
-}
-
-/**
- * As many rows as fit; over short times somewhat fewer where that cuts the axis without a remainder, whose panel would
- * cost more than the longer tiles save.
- */
-function panelRows(time: number, fit: number): number {
-  if (time >= 16 * fit) return fit
-  for (let rows = Math.min(fit, time); rows >= Math.ceil(fit / 2); rows--) if (time % rows === 0) return rows
-  return Math.min(fit, time)
 }
