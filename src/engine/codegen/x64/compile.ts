@@ -8,6 +8,7 @@ import { registers } from './general.ts'
 import type { Instruction, VirtualRegisters } from './instruction.ts'
 import type { NormalKernel } from './normalize.ts'
 import { select } from './select.ts'
+import { splitConstants } from './splitConstants.ts'
 import { Frame, SpillRewriter, type SpillCounts } from './spill.ts'
 
 export interface CompiledKernel {
@@ -63,6 +64,11 @@ export function compileTraced(kernel: Kernel, features: VectorFeatures): { compi
   let instructions = selected.instructions
   const rewriter = new SpillRewriter(selected.registers, features, encoder.code, selected.table, frame)
   let allocation = allocate(instructions, selected.registers, file)
+  if (allocation.spilled.some((register) => isVectorValue(selected.registers, register))) {
+    const split = splitConstants(instructions, selected.registers, features, encoder.code, selected.table)
+    instructions = rewriter.rewrite(split.instructions, split.remade)
+    allocation = allocate(instructions, selected.registers, file)
+  }
   for (let round = 0; allocation.spilled.length > 0; round++) {
     if (round === mostRounds)
       throw new Error(`kernel ${kernel.name}: no register allocation after ${mostRounds} rounds`)
@@ -82,6 +88,11 @@ export function compileTraced(kernel: Kernel, features: VectorFeatures): { compi
   const { bytes, codeBytes } = encoder.code.finish()
   const trace: Trace = { normal: selected.normal, registers: selected.registers, physical, instructions, starts }
   return { compiled: { name: kernel.name, bytes, codeBytes, spills: frame.spills }, trace }
+}
+
+/** One that is stored and loaded, not made again, where it has no register. */
+function isVectorValue({ classes, origins }: VirtualRegisters, register: number): boolean {
+  return classes[register] === 'vector' && origins[register] === undefined
 }
 
 function usedGeneral(classes: readonly string[], physical: Int8Array): Set<number> {
