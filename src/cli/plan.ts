@@ -76,7 +76,7 @@ async function planFromFlags(name: string, flags: PlanFlags, err: Channel): Prom
   }
   const first = recipeFromFlags(name, flags)
   const vocab = await vocabularyOf(first.config, err)
-  const request = { precision, deviceFlops: device.flops, devices, utilisation }
+  const request = { precision, deviceFlops: device.flops, devices, utilisation, remark: first.remark }
   if (tokens === undefined) return planRun(first.name, first.config, vocab, request)
   const { model, train } = first.config
   const perStep = train.batchSize * train.accumulation * (train.sequenceLength ?? model.context)
@@ -97,6 +97,7 @@ function renderPlan(plan: RunPlan, device: Device, out: Channel): string {
   const facts: readonly (readonly [string, string])[] = [
     ['Recipe', `${plan.recipe}, architecture ${plan.architecture}`],
     ['Parameters', `${whole(parameters.total)}${active}`],
+    ...(plan.remark === null ? [] : [['', plan.remark] as const]),
     [
       'Decayed',
       `${whole(parameters.decayed)} by policy ${plan.optimizer.policy}; not decayed ${whole(parameters.undecayed)}`,
@@ -138,7 +139,7 @@ function decayText({ survival, sumLrDecay, timescaleSteps, optimizer, steps }: R
     timescaleSteps === null
       ? ''
       : `; timescale ${whole(timescaleSteps)} steps, ${Number((timescaleSteps / steps).toPrecision(3))} of the run`
-  return `${how}: ${left} of the initial weights survive (Σ lr·λ = ${Number(sumLrDecay.toPrecision(4))})${timescale}`
+  return `${how}: ${left} of the initial weights survive (${Number(sumLrDecay.toPrecision(4))} e-folds)${timescale}`
 }
 
 function readTokens(text: string): number {

@@ -56,11 +56,11 @@ function showFamily({ recipes: sizes }: Family, json: boolean, out: Channel): vo
   out.line(sizes.map((recipe) => `${recipe.name.padEnd(width)}  ${recipe.description}`).join('\n'))
 }
 
-function showRecipe({ name, description, fields }: ResolvedRecipe, json: boolean, out: Channel): void {
-  if (json) return out.line(JSON.stringify({ name, description, fields }, null, 2))
+function showRecipe({ name, description, remark, fields }: ResolvedRecipe, json: boolean, out: Channel): void {
+  if (json) return out.line(JSON.stringify({ name, description, remark, fields }, null, 2))
   const rows = Object.entries(fields)
   const [paths, values] = [widest(rows.map(([path]) => path)), widest(rows.map(([, field]) => show(field.value)))]
-  out.line(`${out.style('bold', name)}: ${description}`)
+  out.line(`${out.style('bold', name)}: ${description}${remark === null ? '' : ` ${remark}`}`)
   for (const [path, { value, evidence, source }] of rows) {
     out.line(
       `${out.style('cyan', path.padEnd(paths))}  ${show(value).padEnd(values)}  ${evidence.padEnd(9)}  ${out.style('dim', source)}`,

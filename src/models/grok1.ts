@@ -85,7 +85,7 @@ function hidden(parameters: TracedParameters, config: Config, ids: Tensor, pass:
     const thought = norm(`${name}.post_moe_norm`, computed)
     x = scope(name, () => add(x, pass.branch(thought, { layer, branch: 'mlp', batch })))
   }
-  if (balanceLoss > 0) pass.addLoss('balance', loadBalancing(routings), balanceLoss)
+  pass.addLoss('balance', loadBalancing(routings), balanceLoss)
   return norm('norm', x)
 }
 

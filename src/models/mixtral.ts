@@ -54,7 +54,7 @@ function architecture(routed: (routing: Routing) => void) {
 function hidden(parameters: TracedParameters, config: Config, ids: Tensor, pass: Pass): Tensor {
   const routings: Routing[] = []
   const x = architecture((routing) => routings.push(routing)).hidden(parameters, config, ids, pass)
-  if (config.balanceLoss > 0) pass.addLoss('balance', loadBalancing(routings), config.balanceLoss)
+  pass.addLoss('balance', loadBalancing(routings), config.balanceLoss)
   return x
 }
 

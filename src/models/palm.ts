@@ -6,7 +6,8 @@
  *     for each block:  y = norm(x);  x = x + attention(y) + swiglu(y)
  *     logits = norm(x) · embed_tokensᵀ / √width
  *
- * Its weights were never published, so the names are ours, in the style of Hugging Face's LLaMA.
+ * Its weights were never published, so the names are ours, in the style of Hugging Face's LLaMA, and so are the pairs that
+ * turn together (`rotate`): others are the same model with the columns of q_proj and k_proj in another order.
  */
 import { add, reshape, scope, type Tensor } from '../engine/index.ts'
 import { declareGatedMlp, declareGroupedAttention, declareNorm } from '../nn/declare.ts'

@@ -53,7 +53,10 @@ export interface Pass {
   attend(layer: number, q: Tensor, k: Tensor, v: Tensor, options?: AttendOptions): Tensor
   /** What a block's branch gives before it is added: dropout and stochastic depth; x [N, C] of `batch` sequences. */
   branch(x: Tensor, site: { readonly layer: number; readonly branch: Branch; readonly batch: number }): Tensor
-  /** Adds weight · value to the training objective; several under one name and weight are summed. */
+  /**
+   * Adds weight · value to the training objective; several under one name and weight are summed. With the weight 0 it is
+   * a figure of the run's metrics alone.
+   */
   addLoss(name: string, value: Tensor, weight: number): void
   /** What was added so far. */
   readonly losses: ReadonlyMap<string, AuxiliaryLoss>

@@ -19,6 +19,8 @@ export interface PlanRequest {
   readonly devices?: number
   /** Share of the peak that training reaches, above 0 to 1; default 0.4. */
   readonly utilisation?: number
+  /** Of the recipe, passed on to the plan; null unless told. */
+  readonly remark?: string | null
 }
 
 export interface RoleCount {
@@ -30,6 +32,8 @@ export interface RoleCount {
 /** Plain JSON: what `plan --json` prints. */
 export interface RunPlan {
   readonly recipe: string
+  /** Where the source miscounts or misprints this size; null elsewhere. */
+  readonly remark: string | null
   readonly architecture: string
   readonly parameters: {
     readonly total: number
@@ -72,7 +76,7 @@ export interface RunPlan {
  * Throws RangeError for a rate, number of devices or utilisation that makes no sense.
  */
 export function planRun(name: string, config: RecipeConfig, vocab: number, request: PlanRequest): RunPlan {
-  const { precision = 'fp32', deviceFlops, devices = 1, utilisation = 0.4 } = request
+  const { precision = 'fp32', deviceFlops, devices = 1, utilisation = 0.4, remark = null } = request
   check('The rate of a device', deviceFlops, deviceFlops > 0)
   check('The number of devices', devices, Number.isSafeInteger(devices) && devices >= 1)
   check('The utilisation', utilisation, utilisation > 0 && utilisation <= 1)
@@ -85,6 +89,7 @@ export function planRun(name: string, config: RecipeConfig, vocab: number, reque
   const { survival, sumLrDecay, timescaleSteps } = explain(parameters, config.optimizer.policy, recipeDecayRun(config))
   return {
     recipe: name,
+    remark,
     architecture: config.model.architecture,
     parameters: {
       total,

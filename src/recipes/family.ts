@@ -20,6 +20,8 @@ export interface FullSize {
   readonly vocab?: number
   readonly tied?: boolean
   readonly window?: number
+  /** Where the source miscounts or misprints it, in a sentence. */
+  readonly remark?: string
   /** Peak learning rate. */
   readonly learningRate: number
   /** Tokens of an optimizer step, and of the whole run; as published, before they are cut into whole sequences. */
@@ -74,7 +76,12 @@ function fullSize(name: string, facts: FamilyFacts, row: FullSize): Recipe {
     ...run(facts, row, steps),
     ...facts.fields?.(row, steps),
   } as Recipe['fields']
-  return { name: `${name}@${row.size}`, description: `${title} ${row.size.toUpperCase()}, as published.`, fields }
+  return {
+    name: `${name}@${row.size}`,
+    description: `${title} ${row.size.toUpperCase()}, as published.`,
+    ...(row.remark === undefined ? {} : { remark: row.remark }),
+    fields,
+  }
 }
 
 function shape({ nano, sizes, context, vocab }: FamilyFacts, row: FullSize): Fields {

@@ -21,8 +21,10 @@ const nano = defineRecipe<typeof architecture>('gpt2@nano', 'GPT-2 at 0.5M param
   'train.clip': assumed(1, AS_GPT3),
 })
 
-const row = (size: string, layers: number, width: number, heads: number, learningRate: number): FullSize => {
-  return { size, layers, width, heads, learningRate, batchTokens: 512 * 1024, tokens: 300e9 }
+type Shape = readonly [layers: number, width: number, heads: number]
+const row = (size: string, printed: string, [layers, width, heads]: Shape, learningRate: number): FullSize => {
+  const remark = `The paper prints ${printed}; "our original parameter counts were wrong", says the repository.`
+  return { size, layers, width, heads, learningRate, batchTokens: 512 * 1024, tokens: 300e9, remark }
 }
 
 /** What every recipe of GPT-2 has; learning rates, batch and length are those of the note's. */
@@ -31,10 +33,10 @@ export const gpt2Sizes = {
   context: 1024,
   sizes: [published, `${GPT2_PAPER}, table 2 and §2.3; parameters recounted in openai/gpt-2 README`],
   rows: [
-    row('124m', 12, 768, 12, 6e-4),
-    row('355m', 24, 1024, 16, 3e-4),
-    row('774m', 36, 1280, 20, 2.5e-4),
-    row('1558m', 48, 1600, 25, 2e-4),
+    row('124m', '117M', [12, 768, 12], 6e-4),
+    row('355m', '345M', [24, 1024, 16], 3e-4),
+    row('774m', '762M', [36, 1280, 20], 2.5e-4),
+    row('1558m', '1542M', [48, 1600, 25], 2e-4),
   ],
 } as const
 

@@ -57,10 +57,16 @@ export const gpt3 = family({
     row('125m', 12, 768, 12, 6e-4, 0.5e6),
     row('350m', 24, 1024, 16, 3e-4, 0.5e6),
     row('760m', 24, 1536, 16, 2.5e-4, 0.5e6),
-    row('1.3b', 24, 2048, 16, 2e-4, 1e6),
+    {
+      ...row('1.3b', 24, 2048, 16, 2e-4, 1e6),
+      remark: 'Table 2.1 prints 24 heads; of 128 each, they would make 1,517,123,584 parameters.',
+    },
     row('2.7b', 32, 2560, 32, 1.6e-4, 1e6),
     row('6.7b', 32, 4096, 32, 1.2e-4, 2e6),
-    row('13b', 40, 5120, 40, 1e-4, 2e6),
+    {
+      ...row('13b', 40, 5120, 40, 1e-4, 2e6),
+      remark: 'Table 2.1 prints a width of 5,140, which would make 12,936,488,380 parameters.',
+    },
     row('175b', 96, 12_288, 96, 0.6e-4, 3.2e6),
   ],
 })

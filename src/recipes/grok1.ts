@@ -27,7 +27,6 @@ const nano = defineRecipe<typeof architecture>(
   },
 )
 
-/** 314B without its token table of 805,306,368, as it was announced; with it 315,684,820,992. */
 export const grok1 = family({
   title: 'Grok-1',
   nano,
@@ -44,6 +43,7 @@ export const grok1 = family({
       kvHeads: 8,
       headDim: 128,
       feedForward: 32_768,
+      remark: 'Announced as 314B, which leaves the token table out: 314,879,514,624.',
       learningRate: 1.5e-4,
       batchTokens: 4e6,
       tokens: 1.4e12,

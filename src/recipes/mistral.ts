@@ -66,7 +66,8 @@ const mixtralNano = defineRecipe<typeof mixtralModel>(
   },
 )
 
-const BIG = 'mistralai/Mixtral-8x22B-v0.1 config.json; v0.3 has 32,768 tokens'
+const BIG = 'mistralai/Mixtral-8x22B-v0.1 config.json'
+const V3 = 'Version 0.3, with 32,768 tokens, has 140,630,071,296 parameters.'
 
 export const mixtral = family({
   title: 'Mixtral',
@@ -90,5 +91,5 @@ export const mixtral = family({
           'train.accumulation': assumed(61, 'as LLaMA 7B: 4 million tokens'),
         }),
   }),
-  rows: [row('8x7b', 32, 4096, 32, 14_336), row('8x22b', 56, 6144, 48, 16_384)],
+  rows: [row('8x7b', 32, 4096, 32, 14_336), { ...row('8x22b', 56, 6144, 48, 16_384), remark: V3 }],
 })

@@ -22,6 +22,8 @@ export interface Recipe {
   readonly name: string
   /** One line for lists. */
   readonly description: string
+  /** Where the source miscounts or misprints this size, in a sentence. */
+  readonly remark?: string
   /** Every path but those that its architecture does not read. */
   readonly fields: Fields<Exclude<RecipePath, OwnModelPath>> & Partial<Fields<OwnModelPath>>
 }

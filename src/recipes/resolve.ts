@@ -52,6 +52,8 @@ export interface ResolvedField {
 export interface ResolvedRecipe {
   readonly name: string
   readonly description: string
+  /** Where the source miscounts or misprints this size; null elsewhere. */
+  readonly remark: string | null
   /** Plain and complete. */
   readonly config: RecipeConfig
   /** Every path but those that the architecture does not read, which hold null. */
@@ -93,7 +95,8 @@ export function resolveRecipe(name: string, changes: RecipeChanges = {}): Resolv
   for (const path of OWN_MODEL_PATHS) if (!read.has(path)) fields.delete(path)
   const config = assemble(new Map([...fields].map(([path, { value }]) => [path, value])))
   checkTogether(config)
-  return { name, description: recipe.description, config, fields: Object.fromEntries(fields) as ResolvedFields }
+  const { description, remark = null } = recipe
+  return { name, description, remark, config, fields: Object.fromEntries(fields) as ResolvedFields }
 }
 
 /** Writes the given values over the fields. Another optimizer comes first, with its own defaults. */

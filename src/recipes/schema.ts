@@ -108,7 +108,7 @@ export const recipeSchema = z.strictObject({
     balanceLoss: own(
       z.number().min(0),
       'a finite number, 0 or more',
-      'Weight of the loss that keeps experts in use alike, E · Σ (share assigned · mean probability).',
+      'Weight of the loss that keeps experts in use alike, E · Σ (share assigned · mean probability); with 0 it is told, not learnt.',
     ),
     softCap: own(
       z.number().min(0),

@@ -39,7 +39,7 @@ test.each(nanos)('$name: a stopped run goes on to the same bits, and is sampled'
   const lines = readFileSync(join(out, 'metrics.jsonl'), 'utf8').trim().split('\n')
   const steps = lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ kind }) => kind === 'step')
   const { zLoss, balanceLoss } = recipe.config.model
-  const expected = [...((balanceLoss ?? 0) > 0 ? ['balance'] : []), ...((zLoss ?? 0) > 0 ? ['z'] : [])]
+  const expected = [...(balanceLoss === null ? [] : ['balance']), ...((zLoss ?? 0) > 0 ? ['z'] : [])]
   for (const step of steps) expect(Object.keys(step['auxiliaryLosses'] ?? {}).toSorted()).toEqual(expected)
 
   const backend = on.create()

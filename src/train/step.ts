@@ -119,7 +119,8 @@ function lossAndGradients(
   const loss = meanLoss(scores, targets)
   if (config.zLoss) pass.addLoss('z', meanZLoss(scores, targets), config.zLoss)
   const auxiliary = [...pass.losses]
-  const learnt = auxiliary.reduce((sum, [, { value, weight }]) => add(sum, mul(value, weight)), loss)
+  const weighed = auxiliary.filter(([, { weight }]) => weight !== 0) // the others are told, not learnt
+  const learnt = weighed.reduce((sum, [, { value, weight }]) => add(sum, mul(value, weight)), loss)
   const names = trainable(setup).map(({ name }) => name)
   const penalty = setup.optimizer.penalty(context, new Map(names.map((name) => [name, traced.get(name)])))
   const total = penalty === undefined ? learnt : add(learnt, penalty)

@@ -92,6 +92,16 @@ PUBLISHED = {
     "olmo2@32b": 32_234_279_936, "qwen3@0.6b": 596_049_920, "qwen3@8b": 8_190_735_360,
 }
 
+# As GPT-3's table misprints them: a width of 5,140, and 24 heads of 128 where 16 make 2,048.
+def misprinted(L, d, h):
+    return sum(gpt(L, d, 50257, 2048)[:2]) + L * (4 * d + 3) * (h * 128 - d)
+
+
+assert misprinted(40, 5140, 40) == 12_936_488_380
+assert misprinted(24, 2048, 24) == 1_517_123_584
+# Mixtral 8x22B v0.3 has a larger vocabulary.
+assert sum(llama(56, 6144, 48, 16384, 32768, 8, experts=8, used=2)[:2]) == 140_630_071_296
+
 found = {}
 for name, rule, (matrices, vectors, idle, table) in rows():
     total = matrices + vectors
