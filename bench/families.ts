@@ -125,11 +125,14 @@ async function timeAll(): Promise<void> {
     const median = at(times, 0.5)
     const shares = times.map((time, k) => flops / (time / 1000) / rates[k]!)
     const spread = `${median.toFixed(0)} (${at(times, 0.25).toFixed(0)} to ${at(times, 0.75).toFixed(0)})`
-    const gigaflops = (rate: number): string => (rate / 1e9).toFixed(0)
     const figures = [gigaflops(flops), spread, gigaflops((1000 * flops) / median), gigaflops(at(rates, 0.5))]
     row(name, parameters.toLocaleString('en'), ...figures, `${(100 * at(shares, 0.5)).toFixed(0)} %`)
   }
   peak.dispose()
+}
+
+function gigaflops(rate: number): string {
+  return (rate / 1e9).toFixed(rate < 1e10 ? 1 : 0)
 }
 
 function at(list: readonly number[], share: number): number {

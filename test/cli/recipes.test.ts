@@ -63,7 +63,9 @@ describe('plan', () => {
 
   test('says where a source misprints a size', async () => {
     const { stdout } = await halflife(['plan', 'gpt3@13b'])
-    expect(stdout).toMatch(/^Parameters +12,853,386,240\n +Table 2\.1 prints a width of 5,140, which would make 12,936,488,380/m)
+    expect(stdout).toMatch(
+      /^Parameters +12,853,386,240\n +Table 2\.1 prints a width of 5,140, which would make 12,936,488,380/m,
+    )
     const { stdout: shown } = await halflife(['recipes', 'grok-1@314b'])
     expect(shown).toMatch(/^grok-1@314b: .*leaves the token table out: 314,879,514,624\./)
   })
