@@ -61,12 +61,15 @@ function columnSteps(graph: PlanGraph): ColumnStep[] {
     .map((reduce) => {
       const mine = new Set<PlanNode>([reduce])
       const space = reduce.inputs[0]!.shape
-      // From the reduction backwards: what only it needs, element by element.
-      for (const node of graph.nodes.toReversed()) {
-        if (node.id >= reduce.id || node.op.lowering.kind !== 'elementwise' || roots.has(node)) continue
-        const readers = users.get(node)!
-        if (sameShape(node.shape, space) && readers.length > 0 && readers.every((user) => mine.has(user)))
-          mine.add(node)
+      // From the reduction backwards: what only it needs, element by element. A node's readers come after it.
+      const pending = new Set(reduce.inputs)
+      while (pending.size > 0) {
+        const node = [...pending].reduce((last, other) => (other.id > last.id ? other : last))
+        pending.delete(node)
+        if (node.op.lowering.kind !== 'elementwise' || roots.has(node) || !sameShape(node.shape, space)) continue
+        if (!users.get(node)!.every((user) => mine.has(user))) continue
+        mine.add(node)
+        for (const input of node.inputs) pending.add(input)
       }
       mine.delete(reduce)
       return { kind: 'column', reduce, nodes: [...mine].toSorted((a, b) => a.id - b.id) }

@@ -1,5 +1,5 @@
 /** Rewrites on the graph before fusion: compositions are expanded, repetition removed, detours through views cut short. */
-import { sameShape } from '../ir/node.ts'
+import { sameShape, type Attributes } from '../ir/node.ts'
 import type { Tensor } from '../ops/row.ts'
 import { addRow, mul } from '../ops/elementwise.ts'
 import { concat, padRow } from '../ops/join.ts'
@@ -40,11 +40,17 @@ function inScope(node: PlanNode, made: Tensor, inputs: readonly PlanNode[]): Ten
 export function shareCommon(graph: PlanGraph): PlanGraph {
   const known = new Map<string, PlanNode>()
   return rewrite(graph, (node, inputs) => {
-    const key = JSON.stringify([node.op.name, inputs.map((input) => input.id), node.attributes, node.shape])
+    const attributes = isEmpty(node.attributes) ? '' : JSON.stringify(node.attributes)
+    const key = `${node.op.name} ${inputs.map((input) => input.id).join()} ${node.shape.join()} ${attributes}`
     const twin = known.get(key)
     if (!twin) known.set(key, node)
     return twin
   })
+}
+
+function isEmpty(attributes: Attributes): boolean {
+  for (const _ in attributes) return false
+  return true
 }
 
 function axisOf(node: PlanNode): number {

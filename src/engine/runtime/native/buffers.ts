@@ -2,13 +2,21 @@
 import { sameShape, sizeOf, type DType, type Shape } from '../../ir/node.ts'
 import type { NumberArray } from '../backend.ts'
 import type { NativeLibrary } from './library.ts'
-import { largestView, mapMemory, unmapMemory, type Mapping } from './memory.ts'
+import { largestView, mapMemory, type Mapping } from './memory.ts'
 
 interface NamedBuffer {
   readonly dtype: DType
   readonly shape: Shape
   readonly address: number
-  readonly array: NumberArray
+  /** Made when it is asked for: the collector counts what arrays show, and most buffers only programs ever touch. */
+  readonly array: () => NumberArray
+}
+
+/** Where a buffer begins: in memory, and in a view of its mapping. */
+interface Place {
+  readonly address: number
+  readonly view: () => ArrayBuffer
+  readonly offset: number
 }
 
 /** Small buffers share mappings of this size. */
@@ -27,7 +35,7 @@ export class Buffers {
   readonly #library: NativeLibrary
   readonly #byName = new Map<string, NamedBuffer>()
   readonly #mappings: Mapping[] = []
-  #chunk: { readonly view: ArrayBuffer; readonly address: number; used: number } | undefined
+  #chunk: { readonly view: () => ArrayBuffer; readonly address: number; used: number } | undefined
   #large = 0
 
   constructor(library: NativeLibrary) {
@@ -35,6 +43,15 @@ export class Buffers {
   }
 
   get(name: string, dtype: DType, shape: Shape): NumberArray {
+    return this.#named(name, dtype, shape).array()
+  }
+
+  /** Makes the buffer, zeroed, if there is none of the name. */
+  reserve(name: string, dtype: DType, shape: Shape): void {
+    this.#named(name, dtype, shape)
+  }
+
+  #named(name: string, dtype: DType, shape: Shape): NamedBuffer {
     const known = this.#byName.get(name)
     if (!known) return this.#create(name, dtype, shape)
     if (known.dtype !== dtype || !sameShape(known.shape, shape)) {
@@ -43,7 +60,7 @@ export class Buffers {
           `use another name, or the same type everywhere`,
       )
     }
-    return known.array
+    return known
   }
 
   addressOf(name: string): number {
@@ -58,7 +75,7 @@ export class Buffers {
     for (const { address, bytes } of this.#mappings) this.#library.discard(address, bytes)
   }
 
-  #create(name: string, dtype: DType, shape: Shape): NumberArray {
+  #create(name: string, dtype: DType, shape: Shape): NamedBuffer {
     const size = sizeOf(shape)
     const bytes = size * elementBytes
     if (bytes + page > largestView) {
@@ -66,38 +83,33 @@ export class Buffers {
         `buffer ${name} needs ${bytes} bytes; Node shows at most ${largestView} bytes of memory as one array`,
       )
     }
-    const { view, offset, address } = bytes < ownMappingFrom ? this.#fromChunk(bytes) : this.#ownMapping(bytes)
-    const array = dtype === 'f32' ? new Float32Array(view, offset, size) : new Int32Array(view, offset, size)
-    this.#byName.set(name, { dtype, shape, address, array })
-    return array
+    const { address, view, offset } = bytes < ownMappingFrom ? this.#fromChunk(bytes) : this.#ownMapping(bytes)
+    let array: NumberArray | undefined
+    const show = (): NumberArray =>
+      dtype === 'f32' ? new Float32Array(view(), offset, size) : new Int32Array(view(), offset, size)
+    const created: NamedBuffer = { dtype, shape, address, array: () => (array ??= show()) }
+    this.#byName.set(name, created)
+    return created
   }
 
-  #fromChunk(bytes: number): { view: ArrayBuffer; offset: number; address: number } {
+  #fromChunk(bytes: number): Place {
     const rounded = Math.ceil(bytes / alignment) * alignment
-    if (!this.#chunk || this.#chunk.used + rounded > chunkBytes) {
-      const { view, address } = this.#map(chunkBytes)
-      this.#chunk = { view, address, used: 0 }
-    }
-    const offset = this.#chunk.used
+    if (!this.#chunk || this.#chunk.used + rounded > chunkBytes) this.#chunk = { ...this.#map(chunkBytes), used: 0 }
+    const { view, address, used } = this.#chunk
     this.#chunk.used += rounded
-    return { view: this.#chunk.view, offset, address: this.#chunk.address + offset }
+    return { view, offset: used, address: address + used }
   }
 
-  #ownMapping(bytes: number): { view: ArrayBuffer; offset: number; address: number } {
+  #ownMapping(bytes: number): Place {
     const offset = (this.#large++ * stagger) % page
     const { view, address } = this.#map(bytes + offset)
     return { view, offset, address: address + offset }
   }
 
-  #map(bytes: number): { view: ArrayBuffer; address: number } {
+  #map(bytes: number): { view: () => ArrayBuffer; address: number } {
     const mapping = mapMemory(this.#library, bytes)
-    try {
-      const view = this.#library.view(mapping.address, mapping.bytes)
-      this.#mappings.push(mapping)
-      return { view, address: mapping.address }
-    } catch (error) {
-      unmapMemory(this.#library, mapping)
-      throw error
-    }
+    this.#mappings.push(mapping)
+    let view: ArrayBuffer | undefined
+    return { view: () => (view ??= this.#library.view(mapping.address, mapping.bytes)), address: mapping.address }
   }
 }

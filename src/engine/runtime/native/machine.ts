@@ -82,7 +82,7 @@ export class NativeMachine implements Machine {
 
   load(program: Program): NativeProgram {
     this.#assertAlive()
-    for (const { name, dtype, shape } of program.persistent) this.#buffers.get(name, dtype, shape)
+    for (const { name, dtype, shape } of program.persistent) this.#buffers.reserve(name, dtype, shape)
     this.#growArena(program.arenaBytes)
     this.#growScratch(
       program.kernels.reduce((most, kernel) => Math.max(most, kernel.scratchBytes), program.scratchBytes),
