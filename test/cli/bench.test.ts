@@ -8,16 +8,14 @@ import { halflife, temporaryFolder } from './halflife.ts'
 const folder = temporaryFolder()
 const SHORT = ['tiny', '--rounds', '2', '--steps', '3', '--threads', '1']
 
-/** A program that answers as `pytorch.py` does: `step` is JavaScript that gives the times of a request. */
+/** A program that answers as `pytorch.py` does: `ready` is JavaScript for new work, `times` what a step takes. */
 function pretendPython(name: string, ready: string, times = '[8, 8, 8]'): string {
   const path = join(folder, name)
   const script = `#!${process.execPath}
 if (process.argv[2] === '-c') { console.log('9.9.9'); process.exit(0) }
-let first = true
 require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
   const request = JSON.parse(line)
-  if (first) { ${ready} } else console.log(JSON.stringify({ times: ${times} }))
-  first = false
+  if ('kind' in request) { ${ready} } else console.log(JSON.stringify({ times: ${times} }))
 })
 `
   writeFileSync(path, script)

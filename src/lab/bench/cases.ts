@@ -1,9 +1,10 @@
 /** All cases of the bench, and how names choose among them. */
 import { nearest } from '../../optim/nearest.ts'
 import type { BenchCase } from './benchCase.ts'
+import { kernelCases } from './kernelCases.ts'
 import { stepCases } from './stepCases.ts'
 
-export const benchCases: readonly BenchCase[] = [...stepCases]
+export const benchCases: readonly BenchCase[] = [...stepCases, ...kernelCases]
 
 /** No case of the bench has the name that was given. */
 export class UnknownCaseError extends Error {

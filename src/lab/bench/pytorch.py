@@ -1,13 +1,14 @@
 """The same work in PyTorch, for `halflife bench`: reads requests, one JSON object a line, and answers each with one.
 
     {"kind": "step", "architecture": "gpt2", "layers": 4, …, "threads": 2, "precision": "fp32", "compile": false}
-        builds the work and does two steps of it: {"torch": "2.15.0", "modes": {"eager": {"readyMs": 812.3}}, …}
+        forgets the work before, builds this and does two steps: {"torch": "2.15.0", "modes": {"eager": {"readyMs": 812.3}}, …}
     {"mode": "eager", "steps": 5}
         times so many steps: {"times": [42.1, …]}, in milliseconds
 
 Modes are `eager` and, with "compile", `compiled` (torch.compile). The end of the input ends the process.
 """
 
+import gc
 import json
 import math
 import platform
@@ -15,6 +16,7 @@ import sys
 import time
 
 import torch
+import torch._dynamo
 import torch.nn as nn
 import torch.nn.functional as F
 
@@ -267,6 +269,8 @@ def prepare(job):
     """The steps by mode, and what to answer. A mode that fails is left out with the reason."""
     torch.set_num_threads(job["threads"])
     torch.manual_seed(1337)
+    torch._dynamo.reset()  # or what was compiled for other sizes makes this be compiled for any
+    gc.collect()
     autocast = lambda: torch.autocast("cpu", dtype=torch.bfloat16, enabled=job["precision"] == "bf16")
     function, step, facts = KINDS[job["kind"]](job, autocast)
     steps, modes = {}, {}
@@ -295,12 +299,16 @@ def main():
         answers.write(json.dumps(document) + "\n")
         answers.flush()
 
-    steps, document = prepare(json.loads(sys.stdin.readline()))
-    answer(document)
+    steps = {}
     for line in sys.stdin:
         request = json.loads(line)
-        step = steps[request["mode"]]
-        answer({"times": [milliseconds(step)[0] for _ in range(request["steps"])]})
+        if "kind" in request:
+            steps = {}
+            steps, document = prepare(request)
+            answer(document)
+        else:
+            step = steps[request["mode"]]
+            answer({"times": [milliseconds(step)[0] for _ in range(request["steps"])]})
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ export function torchVersion(python: string): string | null {
   return status === 0 ? stdout.trim() : null
 }
 
+/** A process that does the work of one case after another: what takes longest, importing torch, happens once. */
 export class PytorchContender {
   readonly #python: string
   readonly #child: ChildProcess
@@ -51,7 +52,8 @@ export class PytorchContender {
   #complaints = ''
   #failure: Error | null = null
 
-  private constructor(python: string) {
+  /** Starts Python; whether that succeeds the first answer tells. */
+  constructor(python: string) {
     this.#python = python
     this.#child = spawn(python, ['-u', SCRIPT], { stdio: ['pipe', 'pipe', 'pipe'] })
     this.#child.on('error', (error) => (this.#failure = error))
@@ -62,16 +64,9 @@ export class PytorchContender {
     this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]()
   }
 
-  /** Starts Python and does the first two steps of each mode. Throws BenchError where that fails. */
-  static async start(python: string, work: PytorchWork): Promise<{ contender: PytorchContender; ready: PytorchReady }> {
-    const contender = new PytorchContender(python)
-    try {
-      const { job, threads, precision, compile } = work
-      return { contender, ready: await contender.#ask({ ...job, threads, precision, compile }, readyAnswer) }
-    } catch (error) {
-      contender.close()
-      throw error
-    }
+  /** Forgets the work before, and does the first two steps of this in each mode. Throws BenchError where that fails. */
+  async prepare({ job, threads, precision, compile }: PytorchWork): Promise<PytorchReady> {
+    return this.#ask({ ...job, threads, precision, compile }, readyAnswer)
   }
 
   /** The times of so many steps, in milliseconds. */

@@ -49,42 +49,46 @@ const ROUND_MS = 250
 export async function* runBench(options: BenchOptions): AsyncGenerator<BenchEvent, void> {
   const machine = new Map<string, MeasuredCeilings>()
   const results: BenchResult[] = []
+  const pytorch = options.python === null ? null : new PytorchContender(options.python)
   try {
     for (const [index, benchCase] of options.cases.entries()) {
-      const progress = { index, count: options.cases.length }
-      for await (const event of runCase(benchCase, options, machine, progress)) {
+      const surroundings = { machine, pytorch, index }
+      for await (const event of runCase(benchCase, options, surroundings)) {
         if (event.kind === 'result') results.push(event.result)
         yield event
       }
     }
     yield { kind: 'end', record: recordOf([...machine.values()], results, options) }
   } finally {
+    pytorch?.close()
     for (const ceilings of machine.values()) ceilings.dispose()
   }
 }
 
-interface Progress {
+/** What the cases share. */
+interface Surroundings {
+  /** By backend. */
+  readonly machine: Map<string, MeasuredCeilings>
+  readonly pytorch: PytorchContender | null
+  /** Which case it is. */
   readonly index: number
-  readonly count: number
 }
 
 async function* runCase(
   benchCase: BenchCase,
   options: BenchOptions,
-  machine: Map<string, MeasuredCeilings>,
-  { index, count }: Progress,
+  { machine, pytorch, index }: Surroundings,
 ): AsyncGenerator<BenchEvent, void> {
-  const { rounds } = options
+  const { rounds, cases } = options
   const precision = benchCase.precisions.includes(options.precision) ? options.precision : 'fp32'
   const round = (k: number): BenchEvent => {
-    return { kind: 'round', name: benchCase.name, share: (index + k / (rounds + 1)) / count, round: k }
+    return { kind: 'round', name: benchCase.name, share: (index + k / (rounds + 1)) / cases.length, round: k }
   }
   yield round(0)
   const backend = benchCase.backend === undefined ? options.backend : { ...options.backend, backend: benchCase.backend }
   const contender = startContender(benchCase, backend, precision)
-  let rival: Rival | null = null
   try {
-    rival = options.python === null ? null : await startRival(benchCase, options, options.python, contender, precision)
+    const rival = pytorch === null ? null : await prepareRival(pytorch, benchCase, options, contender, precision)
     for (const text of rival?.notes ?? []) yield { kind: 'note', text: `${benchCase.name}: ${text}` }
     const ceilings = ceilingsOf(machine, contender.backend, backend)
     const measured: Measured = { times: [], rates: [], rival: new Map() }
@@ -94,13 +98,12 @@ async function* runCase(
       const steps = options.steps ?? stepsOfRound(contender.warmMs, rounds)
       measured.times.push(...contender.run(steps))
       for (const mode of rival?.modes ?? []) {
-        const times = await rival!.contender.run(mode, steps)
+        const times = await pytorch!.run(mode, steps)
         measured.rival.set(mode, [...(measured.rival.get(mode) ?? []), ...times])
       }
     }
     yield { kind: 'result', result: resultOf(benchCase, precision, contender, measured, rival, options.profile) }
   } finally {
-    rival?.contender.close()
     contender.dispose()
   }
 }
@@ -123,7 +126,6 @@ export function stepsOfRound(stepMs: number, rounds: number): number {
 
 /** PyTorch at the same work. */
 interface Rival {
-  readonly contender: PytorchContender
   readonly ready: PytorchReady
   /** Those that run. */
   readonly modes: readonly PytorchMode[]
@@ -131,19 +133,18 @@ interface Rival {
   readonly notes: readonly string[]
 }
 
-async function startRival(
+async function prepareRival(
+  pytorch: PytorchContender,
   { pytorch: job, compiles }: BenchCase,
   { compile }: BenchOptions,
-  python: string,
   { threads }: Contender,
   precision: Precision,
 ): Promise<Rival> {
-  const work = { job, threads, precision, compile: compile && compiles }
-  const { contender, ready } = await PytorchContender.start(python, work)
-  const failed = Object.entries(ready.modes).flatMap(([mode, state]) => {
+  const ready = await pytorch.prepare({ job, threads, precision, compile: compile && compiles })
+  const notes = Object.entries(ready.modes).flatMap(([mode, state]) => {
     return 'error' in state ? [`PyTorch's mode ${mode} is left out: ${state.error}`] : []
   })
-  return { contender, ready, modes: pytorchModes.filter((mode) => readyMsOf(ready, mode) !== null), notes: failed }
+  return { ready, modes: pytorchModes.filter((mode) => readyMsOf(ready, mode) !== null), notes }
 }
 
 function readyMsOf({ modes }: PytorchReady, mode: PytorchMode): number | null {
