@@ -35,6 +35,8 @@ export type Because = <const T>(value: T, source: string) => Evidenced<T>
 export interface FamilyFacts {
   /** What people call it. */
   readonly title: string
+  /** Follows the size in descriptions; default `as published`. */
+  readonly how?: string
   /** Called NAME@nano; its other values are the family's at every size. */
   readonly nano: Recipe
   readonly vocab: number
@@ -68,7 +70,7 @@ export function family(facts: FamilyFacts): Family {
 }
 
 function fullSize(name: string, facts: FamilyFacts, row: FullSize): Recipe {
-  const { nano, title } = facts
+  const { nano, title, how = 'as published' } = facts
   const steps = Math.round(row.tokens / row.batchTokens)
   const fields = {
     ...nano.fields,
@@ -78,7 +80,7 @@ function fullSize(name: string, facts: FamilyFacts, row: FullSize): Recipe {
   } as Recipe['fields']
   return {
     name: `${name}@${row.size}`,
-    description: `${title} ${row.size.toUpperCase()}, as published.`,
+    description: `${title} ${row.size.toUpperCase()}, ${how}.`,
     ...(row.remark === undefined ? {} : { remark: row.remark }),
     fields,
   }

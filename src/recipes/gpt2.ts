@@ -43,6 +43,7 @@ export const gpt2Sizes = {
 export const gpt2 = family({
   ...gpt2Sizes,
   title: 'GPT-2',
+  how: 'with the note’s weight decay',
   nano,
   training: [assumed, 'as GPT-3 of the same size; GPT-2’s was "manually tuned" and is not published'],
   warmup: ({ batchTokens }) => Math.round(375e6 / batchTokens),

@@ -29,6 +29,7 @@ const nano = defineRecipe<typeof architecture>(
 
 export const grok1 = family({
   title: 'Grok-1',
+  how: 'its training assumed',
   nano,
   vocab: 131_072,
   context: 8192,

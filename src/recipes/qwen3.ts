@@ -36,6 +36,7 @@ const row = (size: string, [layers, width, heads, feedForward]: Shape, tied: boo
 
 export const qwen3 = family({
   title: 'Qwen3',
+  how: 'its training assumed',
   nano,
   vocab: 151_936,
   context: 40_960,

@@ -96,7 +96,8 @@ export function resolveRecipe(name: string, changes: RecipeChanges = {}): Resolv
   const config = assemble(new Map([...fields].map(([path, { value }]) => [path, value])))
   checkTogether(config)
   const { description, remark = null } = recipe
-  return { name, description, remark, config, fields: Object.fromEntries(fields) as ResolvedFields }
+  const inOrder = [...FIELDS.keys()].flatMap((path) => (fields.has(path) ? [[path, fields.get(path)] as const] : []))
+  return { name, description, remark, config, fields: Object.fromEntries(inOrder) as ResolvedFields }
 }
 
 /** Writes the given values over the fields. Another optimizer comes first, with its own defaults. */
