@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { loadCorpus, unigramEntropy, type Corpus, type Tokenizer } from '../data/index.ts'
 import { assertPrecision, createBackend, type Backend } from '../engine/index.ts'
 import { openPretrained, type Pretrained } from '../exchange/index.ts'
+import type { StepProfileRecord } from '../records/index.ts'
 import type { ResolvedRecipe } from '../recipes/index.ts'
 import { createSampler, train, type EndEvent, type EvaluationEvent, publishedWeights } from '../train/index.ts'
 import { addBackendFlags, backendOptions, type BackendFlags } from './backendFlags.ts'
@@ -24,6 +25,7 @@ import {
   wholeNumber,
   type RecipeFlags,
 } from './recipeFlags.ts'
+import { profileSteps, stepProfileText, writeStepProfile, type StepProfile } from './stepProfile.ts'
 import { TEMPERATURE } from './sample.ts'
 import { readSavedRun } from './savedRun.ts'
 import type { Channel, Terminal } from './terminal.ts'
@@ -35,6 +37,8 @@ interface TrainFlags extends RecipeFlags, BackendFlags {
   readonly freshOptimizer?: boolean
   readonly sample: number
   readonly lookEvery: number
+  readonly profile?: boolean
+  readonly profileTo?: string
   readonly json?: boolean
 }
 
@@ -54,6 +58,7 @@ Examples:
   halflife train --optimizer adam                         Adam with L2 in the gradient instead of AdamW
   halflife train --set optimizer.form=loss-l2             λ/2·‖w‖² in the loss, reported apart
   halflife train --set 'optimizer.decaySchedule={kind: cosine, to: 0.1}'
+  halflife train quickstart --profile                     where its steps spend their time
   halflife train quickstart --json > result.json
 
 Ctrl-C saves a checkpoint and says how to go on; pressed again, it ends the program at once.`
@@ -78,6 +83,11 @@ export function addTrain(program: Command, terminal: Terminal): void {
       LOOK_EVERY,
     )
     .option('--sample <n>', 'tokens of text to write at the end', wholeNumber(0), 300)
+    .option(
+      '--profile',
+      'show at the end where ten steps after the fifth spent their time, kernel by kernel, on stderr',
+    )
+    .option('--profile-to <file>', 'write the same to a JSON file')
     .option('--json', 'print one JSON document at the end')
     .addHelpText(
       'after',
@@ -113,12 +123,17 @@ async function trainPlanned(
   flags: TrainFlags,
   terminal: Terminal,
 ): Promise<number> {
-  const backend = createBackend(backendOptions(flags))
-  assertPrecision(backend, recipe.config.train.precision)
+  const { precision } = recipe.config.train
+  const created = createBackend(backendOptions(flags))
+  assertPrecision(created, precision)
+  const profiles = flags.profile === true || flags.profileTo !== undefined
+  const profile = profiles ? profileSteps(created, backendOptions(flags), precision) : null
+  const backend = profile?.backend ?? created
   const narrator = createNarrator(terminal.err, process.stderr)
   try {
     const corpus = await loadCorpus({ data, tokenizer: tokenizer ?? recipe.config.data.tokenizer })
-    const ending = await follow({ recipe, corpus, backend, folder, from, flags }, narrator, terminal.err)
+    const ending = await follow({ recipe, corpus, backend, folder, from, flags, profile }, narrator, terminal.err)
+    if (profile !== null) tellProfile(profile.finish(), flags, terminal.err)
     if (flags.json === true) terminal.out.line(JSON.stringify(ending.end.summary, null, 2))
     if (ending.end.reason === 'interrupted') {
       tellInterrupted(ending.end, terminal.err)
@@ -182,6 +197,7 @@ interface Run {
   readonly folder: string
   readonly from: Pretrained | undefined
   readonly flags: TrainFlags
+  readonly profile: StepProfile | null
 }
 
 interface Ending {
@@ -205,6 +221,7 @@ async function follow(run: Run, narrator: Narrator, err: Channel): Promise<Endin
     const options = { recipe, corpus, backend, out: folder, from, resume, freshOptimizer, lookEvery, signal }
     for await (const event of train(options)) {
       narrator.tell(event)
+      run.profile?.tell(event)
       if (event.kind === 'end') end = event
       if (event.kind !== 'evaluation') continue
       before ??= event
@@ -215,6 +232,12 @@ async function follow(run: Run, narrator: Narrator, err: Channel): Promise<Endin
   }
   if (end === null) throw new Error('The training ended without saying so.')
   return { end, before, after }
+}
+
+function tellProfile(profile: StepProfileRecord | null, flags: TrainFlags, err: Channel): void {
+  if (profile === null) return err.line('The run ended before a step could be profiled.')
+  if (flags.profile === true) err.line(stepProfileText(profile))
+  if (flags.profileTo !== undefined) writeStepProfile(flags.profileTo, profile)
 }
 
 function tellInterrupted({ summary, resumeCommand }: EndEvent, err: Channel): void {

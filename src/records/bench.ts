@@ -21,6 +21,22 @@ export const profileRow = z.object({
   ceiling: z.enum(['peak', 'bandwidth']).nullable(),
 })
 
+/** What `train --profile-to` writes. */
+export const stepProfileRecord = z.object({
+  backend: z.string().min(1),
+  description: z.string().min(1),
+  threads: z.int().min(1),
+  precision: z.enum(['fp32', 'bf16']),
+  /** The watched steps, counted from 1. */
+  first: z.int().min(1),
+  last: z.int().min(1),
+  /** Multiply-adds per second times two, and bytes per second; null for the interpreter. */
+  peak: rate.nullable(),
+  bandwidth: rate.nullable(),
+  /** Per step, longest first. */
+  kernels: z.array(profileRow),
+})
+
 const ceilings = z.object({
   backend: z.string().min(1),
   description: z.string().min(1),
@@ -100,6 +116,7 @@ export const benchRecord = z.object({
 })
 
 export type ProfileRecord = Immutable<z.infer<typeof profileRow>>
+export type StepProfileRecord = Immutable<z.infer<typeof stepProfileRecord>>
 export type CeilingsRecord = Immutable<z.infer<typeof ceilings>>
 export type BenchResult = Immutable<z.infer<typeof benchResult>>
 export type BenchRecord = Immutable<z.infer<typeof benchRecord>>

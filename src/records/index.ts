@@ -3,10 +3,12 @@ export {
   benchRecord,
   benchResult,
   profileRow,
+  stepProfileRecord,
   type BenchRecord,
   type BenchResult,
   type CeilingsRecord,
   type ProfileRecord,
+  type StepProfileRecord,
 } from './bench.ts'
 export { CHECKPOINT_VERSION, checkpointRecord, type CheckpointRecord } from './checkpoint.ts'
 export { corpusRecord, type CorpusRecord } from './corpus.ts'

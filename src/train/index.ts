@@ -30,5 +30,5 @@ export {
 } from './sample.ts'
 export { inspectStep } from './inspection.ts'
 export { modelSetup, recipeLedger, stepSetup } from './setup.ts'
-export type { ModelSetup, StepSetup } from './step.ts'
+export { STEP_PROGRAMS, type ModelSetup, type StepSetup } from './step.ts'
 export { publishCheckpoint, publishedWeights } from './publish.ts'

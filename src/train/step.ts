@@ -59,6 +59,9 @@ export interface StepSetup extends ModelSetup {
   readonly recompute?: boolean
 }
 
+/** The programs that a training step runs. */
+export const STEP_PROGRAMS = ['train', 'train-look', 'accumulate', 'apply', 'apply-look'] as const
+
 /** Names of the inputs that hold a batch; both i32 [B, T]. */
 export const BATCH_INPUTS = { ids: 'ids', targets: 'targets' } as const
 
