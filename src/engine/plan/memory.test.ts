@@ -2,11 +2,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { gradient } from '../autodiff/gradient.ts'
-import { add, div, mul, sqrt, square } from '../ops/elementwise.ts'
+import { add, div, mul, sqrt, square, sub } from '../ops/elementwise.ts'
+import { exp } from '../ops/elementwiseMath.ts'
 import { gather } from '../ops/embedding.ts'
 import { matmul } from '../ops/matmul.ts'
 import { transpose } from '../ops/movement.ts'
-import { sum } from '../ops/reduce.ts'
+import { maxOver, sum } from '../ops/reduce.ts'
 import type { Tensor } from '../ops/row.ts'
 import type { Backend } from '../runtime/backend.ts'
 import { CompiledBackend } from '../runtime/compiled.ts'
@@ -15,6 +16,7 @@ import { createInterpretedMachine } from '../runtime/kernelInterpreter.ts'
 import { trace, type Graph, type TraceContext, type TraceResult } from '../trace/trace.ts'
 import { placeByOffset } from './allocate.ts'
 import { findBarriers } from './barriers.ts'
+import { planProgram } from './passes.ts'
 
 test('values that live at the same time never overlap', () => {
   const lifetime = fc
@@ -104,5 +106,56 @@ describe('state written in place', () => {
     for (const [key, values] of expected) {
       for (const [i, value] of values.entries()) expect(found.get(key)![i], `${key}[${i}]`).toBeCloseTo(value, 4)
     }
+  })
+})
+
+/** Over a [512, 3] and b [3, 512]: programs whose large temporaries are read for the last time where a result is made. */
+const consuming: Record<string, (a: Tensor, b: Tensor) => TraceResult> = {
+  'a chain of rows': (a, b) => {
+    const p = matmul(a, b)
+    const e = exp(sub(p, maxOver(p, 1, { keepDims: true })))
+    return { outputs: { out: matmul(mul(e, sum(e, [1], { keepDims: true })), a) } }
+  },
+  'a value needed again': (a, b) => {
+    const p = matmul(a, b)
+    const q = mul(p, p)
+    return { outputs: { out: matmul(q, a), later: matmul(add(mul(q, 2), p), a) } }
+  },
+  'a transposed read': (a, b) => {
+    const p = matmul(a, b)
+    return { outputs: { out: matmul(add(p, transpose(p)), a) } }
+  },
+  'two results of one step': (a, b) => {
+    const p = matmul(a, b)
+    return { outputs: { out: matmul(mul(p, 2), a), other: matmul(transpose(add(p, 1)), a) } }
+  },
+}
+
+describe('a result in the place of what it consumes', () => {
+  const size = 512
+  const planned = (name: string): Graph =>
+    trace('p', (t) => consuming[name]!(t.state('a', [size, 3]), t.state('b', [3, size])))
+
+  test.each(Object.keys(consuming))('%s', (name) => {
+    const graph = planned(name)
+    const found = [
+      createInterpreterBackend({ precision: 'f32' }),
+      new CompiledBackend(createInterpretedMachine({ lanes: 16, vectorRegisters: 32, threads: 2 })),
+    ].map((backend) => {
+      const executable = backend.compile(graph)
+      backend.buffer('a', 'f32', [size, 3]).forEach((_, i, all) => (all[i] = (((i * 7) % 13) - 6) / 20))
+      backend.buffer('b', 'f32', [3, size]).forEach((_, i, all) => (all[i] = (((i * 11) % 17) - 8) / 20))
+      executable.run()
+      return [...graph.outputs].map(([output, { shape }]) => Array.from(backend.buffer(`p/${output}`, 'f32', shape)))
+    })
+    for (const [k, expected] of found[0]!.entries()) {
+      const largest = Math.max(...expected.map(Math.abs))
+      expect(expected.findIndex((value, i) => !(Math.abs(value - found[1]![k]![i]!) < 1e-5 * largest))).toBe(-1)
+    }
+  })
+
+  test('saves its memory', () => {
+    const { arenaBytes } = planProgram(planned('a chain of rows'), { lanes: 16, vectorRegisters: 32 })
+    expect(arenaBytes).toBeLessThan(1.5 * size * size * 4) // the product and, in its place, what is made of it
   })
 })

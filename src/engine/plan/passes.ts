@@ -46,7 +46,7 @@ export const graphPasses: readonly GraphPass[] = [
   { name: 'share common subexpressions again', run: shareCommon },
   { name: 'copies where layouts do not suit', run: insertCopies },
   { name: 'own results', run: ownResults },
-  { name: 'recompute', run: (graph, { recomputes }) => (recomputes ? recompute(graph) : graph) },
+  { name: 'recompute', run: (graph, { recomputes }) => recompute(graph, recomputes === true) },
   { name: 'rematerialize', run: rematerialize },
 ]
 
@@ -57,7 +57,7 @@ export interface PlanOptions {
   readonly skip?: ReadonlySet<string>
   /** Bytes of the largest matrix that is not computed by chunks of its rows where it can be; 256 MiB unless told. */
   readonly largestMatrix?: number | undefined
-  /** Computes activations again in the backward pass instead of keeping them; as the graph says unless told. */
+  /** Computes activations again in the backward pass instead of keeping them, not only large ones; as the graph says unless told. */
   readonly recomputes?: boolean | undefined
 }
 

@@ -1,7 +1,8 @@
 /**
- * Computes values of the forward pass again in the backward pass instead of keeping them, where a graph asks for it: those
- * made element by element from values that are kept in any case. So an activation function's result and a normalised
- * input, which the gradient of the next product needs whole, live as long as one block's backward pass.
+ * Computes values of the forward pass again in the backward pass instead of keeping them: those made element by element
+ * from values that are kept in any case. So an activation function's result and a normalised input, which the gradient of
+ * the next product needs whole, live as long as one block's backward pass. Large values always: fetching them from memory
+ * costs about what computing them again costs. Where a graph asks for it, the others too.
  */
 import { sizeOf } from '../ir/node.ts'
 import { isGradientScope } from '../ir/scope.ts'
@@ -10,12 +11,18 @@ import { NodeList, usersOf, type PlanGraph, type PlanNode } from './node.ts'
 /** Smaller values (one for each row or column) are kept: computing them again needs whole rows. */
 const smallest = 4096
 
-export function recompute(graph: PlanGraph): PlanGraph {
-  return new Recomputation(graph).run()
+/** Elements from which a value is computed again without being asked: 8 MiB, far more than a core's share of the caches. */
+const large = 2 ** 21
+
+/** `all`: whether values that are not large are computed again, too. */
+export function recompute(graph: PlanGraph, all: boolean): PlanGraph {
+  return new Recomputation(graph, all ? smallest : large).run()
 }
 
 class Recomputation {
   readonly #graph: PlanGraph
+  /** Elements from which a value is computed again. */
+  readonly #from: number
   readonly #users: ReadonlyMap<PlanNode, readonly PlanNode[]>
   readonly #roots: ReadonlySet<PlanNode>
   readonly #list = new NodeList()
@@ -23,14 +30,16 @@ class Recomputation {
   readonly #again = new Map<PlanNode, PlanNode>()
   readonly #available = new Map<PlanNode, boolean>()
 
-  constructor(graph: PlanGraph) {
+  constructor(graph: PlanGraph, from: number) {
     this.#graph = graph
+    this.#from = from
     this.#users = usersOf(graph)
     this.#roots = new Set([...graph.outputs.values(), ...graph.updates.values()])
   }
 
   run(): PlanGraph {
     const { name, nodes, outputs, updates } = this.#graph
+    if (!nodes.some((node) => this.#isRecomputed(node))) return this.#graph
     for (const node of nodes) {
       const isBackward = isGradientScope(node.scope)
       const inputs = node.inputs.map((input) =>
@@ -42,7 +51,8 @@ class Recomputation {
   }
 
   #isRecomputed(node: PlanNode): boolean {
-    if (isGradientScope(node.scope) || this.#roots.has(node) || !isFull(node)) return false
+    if (sizeOf(node.shape) < this.#from || isGradientScope(node.scope)) return false
+    if (this.#roots.has(node) || !isFull(node)) return false
     // What only kernels of elementwise ops read is theirs to compute again.
     const isOperand = this.#isReadBackward(node, (user) => user.op.lowering.kind === 'form')
     return isOperand && node.inputs.every((input) => this.#isAvailable(input))

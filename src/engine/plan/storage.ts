@@ -10,6 +10,8 @@ import { rewrite, type PlanGraph, type PlanNode } from './node.ts'
 import { operandsOf, resultsOf, type Step } from './steps.ts'
 
 const bytesPerElement = 4
+/** From this size on a result takes over the storage of an operand that its step is the last to read. */
+const consumedFrom = 2 ** 20
 
 /** Gives each output and update a node of its own, so that its storage can be the named buffer. */
 export function ownResults(graph: PlanGraph): PlanGraph {
@@ -58,6 +60,7 @@ export function assignStorage(graph: PlanGraph, steps: readonly Step[]): Storage
     else late.push({ node, to })
   }
   shareAccumulated(storages, steps, readers, graph)
+  shareConsumed(storages, steps, readers, graph)
   const of = (node: PlanNode): Storage => {
     let storage = storages.get(node)
     if (!storage) {
@@ -148,5 +151,51 @@ function shareAccumulated(
     const storage = known ?? { bytes: bytesOf(base) }
     storages.set(base, storage)
     storages.set(step.node, storage)
+  }
+}
+
+/**
+ * A large result of a fused step takes over the storage of a temporary that is read for the last time there, element by
+ * element at the same place: the gradient of a chunk of logits lies where the logits were.
+ */
+function shareConsumed(
+  storages: Map<PlanNode, Storage>,
+  steps: readonly Step[],
+  readers: ReadonlyMap<PlanNode, readonly number[]>,
+  graph: PlanGraph,
+): void {
+  const roots = new Set([...graph.outputs.values(), ...graph.updates.values()])
+  /** For storage that several nodes share: the last step that reads or makes one of them. */
+  const lastUse = new Map<Storage, number>()
+  for (const [index, step] of steps.entries()) {
+    for (const node of resultsOf(step)) {
+      const storage = storages.get(node)
+      if (storage) lastUse.set(storage, Math.max(lastUse.get(storage) ?? 0, index, ...(readers.get(node) ?? [])))
+    }
+  }
+  for (const [index, step] of steps.entries()) {
+    if (step.kind !== 'fused') continue
+    for (const result of step.results) {
+      if (storages.has(result) || roots.has(result) || bytesOf(result) < consumedFrom) continue
+      if (!sameShape(result.shape, step.space)) continue
+      const base = operandsOf(step)
+        .map((operand) => resolve(operand).base)
+        .find((node) => canTakeOver(node, result))
+      if (!base) continue
+      const storage = storages.get(base) ?? { bytes: bytesOf(base) }
+      storages.set(base, storage)
+      storages.set(result, storage)
+      lastUse.set(storage, Math.max(index, ...(readers.get(result) ?? [])))
+    }
+
+    function canTakeOver(base: PlanNode, result: PlanNode): boolean {
+      const { kind } = base.op.lowering
+      const storage = storages.get(base)
+      if (kind === 'view' || kind === 'leaf' || roots.has(base) || storage?.name !== undefined) return false
+      if (base.dtype !== result.dtype || !sameShape(base.shape, result.shape)) return false
+      if ((storage && lastUse.get(storage)! > index) || readers.get(base)!.some((reader) => reader > index))
+        return false
+      return operandsOf(step).every((operand) => resolve(operand).base !== base || isWhole(operand, base))
+    }
   }
 }
