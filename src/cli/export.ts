@@ -1,7 +1,7 @@
 /** `halflife export`: the model of a run for other programs. */
 import { Option, InvalidArgumentError, type Command } from 'commander'
 import type { FloatDtype } from '../checkpoint/index.ts'
-import { openPretrained, writeGgufModel, writeHuggingFace } from '../exchange/index.ts'
+import { openPretrained, tokenizerToWrite, writeGgufModel, writeHuggingFace } from '../exchange/index.ts'
 import { publishedWeights } from '../train/index.ts'
 import { bytes, whole } from './quantity.ts'
 import type { Terminal } from './terminal.ts'
@@ -42,13 +42,15 @@ export function addExport(program: Command, terminal: Terminal): void {
     .action((folder: string, flags: ExportFlags) => exportModel(folder, flags, terminal))
 }
 
-async function exportModel(folder: string, flags: ExportFlags, { out }: Terminal): Promise<void> {
+async function exportModel(folder: string, flags: ExportFlags, { out, err }: Terminal): Promise<void> {
   const source = publishedWeights(await openPretrained(folder, flags.best === true ? 'best' : undefined))
   try {
     const dtype = DTYPES[flags.dtype]
+    const tokenizer = await tokenizerToWrite(source)
     const written = flags.to.endsWith('.gguf')
-      ? writeGgufModel(source, flags.to, { dtype })
-      : writeHuggingFace(source, flags.to, { dtype, shardBytes: flags.shard })
+      ? writeGgufModel(source, flags.to, { dtype, tokenizer })
+      : writeHuggingFace(source, flags.to, { dtype, shardBytes: flags.shard, tokenizer })
+    for (const notice of written.notices) err.line(`${err.style('yellow', 'note:')} ${notice}`)
     if (flags.json === true) {
       return out.line(JSON.stringify({ from: folder, to: flags.to, dtype, ...written }, null, 2))
     }

@@ -4,7 +4,7 @@ import type { Tokenizer } from './tokenizer.ts'
 
 const VOCAB = 50_257
 /** The last id; its text stands between documents in GPT-2's training data. */
-const END_OF_TEXT = '<|endoftext|>'
+export const END_OF_TEXT = '<|endoftext|>'
 
 let loading: Promise<Tokenizer> | undefined
 
@@ -17,16 +17,20 @@ export function gpt2Tokenizer(): Promise<Tokenizer> {
   return loading
 }
 
+/** The bytes of each token but the last, whose text is END_OF_TEXT; a token's rank among the merges is its id. */
+export async function gpt2Pieces(): Promise<readonly Uint8Array[]> {
+  const { default: ranks } = await import('gpt-tokenizer/bpeRanks/r50k_base')
+  const encoder = new TextEncoder()
+  return ranks.map((piece) => (typeof piece === 'string' ? encoder.encode(piece) : Uint8Array.from(piece)))
+}
+
 async function load(): Promise<Tokenizer> {
   const { encodeGenerator } = await import('gpt-tokenizer/encoding/r50k_base')
-  const { default: ranks } = await import('gpt-tokenizer/bpeRanks/r50k_base')
+  const pieces = await gpt2Pieces()
   const plain = { disallowedSpecial: new Set<string>() }
   const withSpecial = { allowedSpecial: new Set([END_OF_TEXT]) }
-  const encoder = new TextEncoder()
-  const bytesOf = (id: number): Uint8Array => {
-    const value = id === VOCAB - 1 ? END_OF_TEXT : ranks[id]!
-    return typeof value === 'string' ? encoder.encode(value) : Uint8Array.from(value)
-  }
+  const end = new TextEncoder().encode(END_OF_TEXT)
+  const bytesOf = (id: number): Uint8Array => pieces[id] ?? end
   return {
     name: 'gpt2',
     vocab: VOCAB,

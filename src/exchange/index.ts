@@ -6,3 +6,4 @@ export { writeHuggingFace, type HuggingFaceOptions, type WrittenModel } from './
 export { copySource, nameOf, writeImportedRun, type ImportOptions } from './importRun.ts'
 export { openPretrained } from './open.ts'
 export { writeGgufModel, type GgufOptions } from './gguf/write.ts'
+export { tokenizerToWrite, type TokenizerToWrite } from './tokenizerToWrite.ts'

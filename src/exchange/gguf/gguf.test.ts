@@ -7,12 +7,19 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { GOLDEN_FOLDER } from '../../../test/golden/parity.ts'
 import { quickDisk } from '../../checkpoint/crashingDisk.test.data.ts'
 import { widenBf16, widenF16 } from '../../checkpoint/dtype.ts'
+import { tokenizerFiles } from '../../data/index.ts'
+import { huggingfaceRecord } from '../../data/huggingfaceTokenizer.ts'
+import { llamaModelFile, llamaTokenizerJson } from '../../data/llama.test.data.ts'
+import { findModel } from '../../models/index.ts'
 import { parameterCount } from '../../nn/parameter.ts'
+import type { FloatDtype } from '../../checkpoint/index.ts'
 import { ExchangeError } from '../exchangeError.ts'
 import { openHuggingFace } from '../huggingface/open.ts'
 import { openShards } from '../huggingface/shards.ts'
 import type { Pretrained } from '../pretrained.ts'
 import { halvesToNeighbours, neighboursToHalves } from '../rotaryRows.ts'
+import { tokenizerToWrite } from '../tokenizerToWrite.ts'
+import { tokenizerValues } from './tokenizer.ts'
 import { writeGgufModel } from './write.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'halflife-gguf-'))
@@ -27,9 +34,9 @@ interface ReadFile {
   >
 }
 
-async function written(source: Pretrained, dtype: 'F32' | 'F16' | 'BF16'): Promise<ReadFile> {
+async function written(source: Pretrained, dtype: FloatDtype): Promise<ReadFile> {
   const path = join(root, `${files++}.gguf`)
-  writeGgufModel(source, path, { dtype, disk: quickDisk })
+  writeGgufModel(source, path, { dtype, tokenizer: await tokenizerToWrite(source), disk: quickDisk })
   const { metadata, tensorInfos, tensorDataOffset } = await gguf(path, { allowLocalFile: true })
   const file = openSync(path, 'r')
   const tensors = tensorInfos.map(({ name, shape, dtype: type, offset }) => {
@@ -90,24 +97,119 @@ describe('gpt2', () => {
     expect(tensors.get('blk.1.attn_qkv.bias')?.values).toEqual([...theirs('transformer.h.1.attn.c_attn.bias')])
     expect(tensors.get('output_norm.bias')?.values).toEqual([...theirs('transformer.ln_f.bias')])
   })
+})
 
-  test('takes characters and bytes as byte-level tokens, and a tokenizer.json whole', async () => {
-    const source = openHuggingFace(join(GOLDEN_FOLDER, 'gpt2'))
-    const characters = { name: 'char', characters: '\n abcé' } as const
-    const { metadata } = await written({ ...source, tokenizer: characters }, 'F32')
-    source.close()
-    expect(metadata['tokenizer.ggml.model']).toBe('gpt2')
-    expect((metadata['tokenizer.ggml.tokens'] as string[]).slice(0, 7)).toEqual([
-      'Ċ',
-      'Ġ',
-      'a',
-      'b',
-      'c',
-      'Ã©',
-      '[UNUSED6]',
+function under(metadata: ReadFile['metadata'], key: string): unknown {
+  return metadata[`tokenizer.ggml.${key}`]
+}
+
+function zeros(_: unknown, out: Float32Array): void {
+  out.fill(0)
+}
+
+/** A model of zeros with that tokenizer. */
+function modelWith(tokenizer: Pretrained['tokenizer'], vocab: number, name: string): Pretrained {
+  const source = openHuggingFace(join(GOLDEN_FOLDER, name))
+  source.close()
+  const model = { ...source.model, vocab }
+  const parameters = findModel(model.architecture).declareParameters(model)
+  return { ...source, carried: [], tokenizer, model, parameters, read: zeros }
+}
+
+/** What is written of the tokenizer. */
+async function writtenWith(tokenizer: Pretrained['tokenizer'], vocab: number, name = 'gpt2') {
+  const source = modelWith(tokenizer, vocab, name)
+  const values = tokenizerValues(source, await tokenizerToWrite(source))
+  return Object.fromEntries(Array.from(values, ([key, { value }]) => [key, value]))
+}
+
+/** A tokenizer.json with one merge. */
+function merging(more: Readonly<Record<string, unknown>>): Pretrained['tokenizer'] {
+  const model = { type: 'BPE', vocab: { a: 0, b: 1, ab: 2 }, merges: ['a b'], unk_token: null }
+  const decoder = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: false, use_regex: true }
+  const rest = { added_tokens: [], normalizer: null, pre_tokenizer: null, post_processor: null, decoder, ...more }
+  return huggingfaceRecord(JSON.stringify({ model, ...rest }), null, 'x')
+}
+
+describe('tokenizers', () => {
+  test('characters are tokens that nothing merges; rows beyond them are unused', async () => {
+    const { metadata } = await written(modelWith({ name: 'char', characters: '\u0000\n abc\\é' }, 10, 'gpt2'), 'F32')
+    expect(under(metadata, 'model')).toBe('rwkv')
+    const tokens = [String.raw`\x00`, String.raw`\n`, ' ', 'a', 'b', 'c', '\\\\', 'é', '[UNUSED8]', '[UNUSED9]']
+    expect(under(metadata, 'tokens')).toEqual(tokens)
+    expect(under(metadata, 'token_type')).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 5, 5])
+    expect(under(metadata, 'add_bos_token')).toBe(false)
+    expect(under(metadata, 'eos_token_id')).toBeUndefined()
+  })
+
+  test('so are bytes, also from a tokenizer.json of nothing else', async () => {
+    const metadata = await writtenWith({ name: 'byte' }, 256)
+    const tokens = under(metadata, 'tokens') as string[]
+    expect([tokens[10], tokens[65], tokens[0xc3], tokens[255]]).toEqual([
+      String.raw`\n`,
+      'A',
+      String.raw`\xc3`,
+      String.raw`\xff`,
     ])
-    expect(metadata['tokenizer.ggml.tokens']).toHaveLength(40)
-    expect((metadata['tokenizer.ggml.token_type'] as number[]).slice(4, 8)).toEqual([1, 1, 5, 5])
+    const json = String((await tokenizerFiles({ name: 'byte' })).get('tokenizer.json'))
+    expect(under(await writtenWith(huggingfaceRecord(json, null, 'x'), 256), 'tokens')).toEqual(tokens)
+    const letters = String((await tokenizerFiles({ name: 'char', characters: '\n ab' })).get('tokenizer.json'))
+    const again = await writtenWith(huggingfaceRecord(letters, null, 'x'), 4)
+    expect(under(again, 'tokens')).toEqual([String.raw`\n`, ' ', 'a', 'b'])
+  })
+
+  test('GPT-2’s has its merges, its way to cut words, and its end of text', async () => {
+    const metadata = await writtenWith({ name: 'gpt2' }, 50_257)
+    expect([under(metadata, 'model'), under(metadata, 'pre')]).toEqual(['gpt2', 'gpt-2'])
+    expect((under(metadata, 'merges') as string[]).slice(0, 2)).toEqual(['Ġ t', 'Ġ a'])
+    expect((under(metadata, 'tokens') as string[])[50_256]).toBe('<|endoftext|>')
+    expect((under(metadata, 'token_type') as number[])[50_256]).toBe(3)
+    expect(under(metadata, 'eos_token_id')).toBe(50_256)
+  })
+
+  test('SentencePiece’s has its scores and kinds, from tokenizer.model or from tokenizer.json', async () => {
+    const record = { name: 'sentencepiece', model: llamaModelFile().toString('base64') } as const
+    const metadata = await writtenWith(record, 32_000, 'llama')
+    expect(metadata).toMatchObject({
+      'tokenizer.ggml.model': 'llama',
+      'tokenizer.ggml.pre': 'default',
+      'tokenizer.ggml.bos_token_id': 1,
+      'tokenizer.ggml.eos_token_id': 2,
+      'tokenizer.ggml.unknown_token_id': 0,
+      'tokenizer.ggml.add_bos_token': true,
+      'tokenizer.ggml.add_space_prefix': true,
+      'tokenizer.ggml.remove_extra_whitespaces': false,
+    })
+    expect((under(metadata, 'token_type') as number[]).slice(0, 5)).toEqual([2, 3, 3, 6, 6])
+    expect((under(metadata, 'scores') as number[]).slice(260, 263)).toEqual([-1, -2, -3])
+    const fromJson = await writtenWith(huggingfaceRecord(llamaTokenizerJson(), null, 'x'), 32_000, 'llama')
+    expect(under(fromJson, 'token_type')).toEqual(under(metadata, 'token_type'))
+    const scores = under(fromJson, 'scores') as number[]
+    const tokens = under(fromJson, 'tokens') as string[]
+    expect(scores[tokens.indexOf('▁t')]).toBeGreaterThan(scores[tokens.indexOf('▁the')]!)
+    expect(under(fromJson, 'add_space_prefix')).toBe(true)
+  })
+
+  const bytes = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: false, use_regex: false }
+  const split = (Regex: string): object => ({
+    type: 'Sequence',
+    pretokenizers: [{ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false }, bytes],
+  })
+  const words = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+
+  test('the pattern that cuts words has a name', async () => {
+    const llama3 = await writtenWith(merging({ pre_tokenizer: split(words) }), 3)
+    expect(under(llama3, 'pre')).toBe('llama-bpe')
+    const qwen = await writtenWith(merging({ pre_tokenizer: split(words.replace('{1,3}', '')) }), 3)
+    expect(under(qwen, 'pre')).toBe('qwen2')
+  })
+
+  test.each([
+    ['an unknown pattern', { pre_tokenizer: split('[a-z]') }, /it cuts words by \[a-z\], and known are/],
+    ['no pattern', { pre_tokenizer: bytes }, /it cuts words by nothing/],
+    ['merged characters', { decoder: { type: 'Fuse' } }, /it merges characters, neither bytes/],
+  ])('%s is refused', async (_, parts, message) => {
+    await expect(writtenWith(merging(parts), 3)).rejects.toThrow(message)
   })
 })
 
@@ -156,7 +258,9 @@ test('qwen3 has the norms of its heads, and its rows stay', async () => {
 
 test.each(['mistral', 'olmo2'])('%s, which llama.cpp would read as something else, is refused', (name) => {
   const source = openHuggingFace(join(GOLDEN_FOLDER, name))
-  expect(() => writeGgufModel(source, join(root, 'none.gguf'), { dtype: 'F32' })).toThrow(ExchangeError)
+  expect(() => writeGgufModel(source, join(root, 'none.gguf'), { dtype: 'F32', tokenizer: null })).toThrow(
+    ExchangeError,
+  )
   source.close()
 })
 

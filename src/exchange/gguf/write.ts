@@ -13,11 +13,14 @@ import { transposeInto } from '../transpose.ts'
 import { taken } from '../writeFolder.ts'
 import { writeGguf, type GgufValue } from './container.ts'
 import { GGUF_SHAPES, type GgufShape } from './shapes.ts'
-import { tokenizerValues } from './tokenizer.ts'
+import type { TokenizerToWrite } from '../tokenizerToWrite.ts'
+import { tokenizerNotices, tokenizerValues } from './tokenizer.ts'
 
 export interface GgufOptions {
   /** Of matrices and tables; norms, biases and positions stay F32, as llama.cpp computes them. */
   readonly dtype: FloatDtype
+  /** What `tokenizerToWrite` gives; null where nobody knows the tokenizer. */
+  readonly tokenizer: TokenizerToWrite | null
   readonly disk?: Disk
 }
 
@@ -32,7 +35,7 @@ const FILE_TYPES: Readonly<Record<FloatDtype, number>> = { F32: 0, F16: 1, BF16:
 export function writeGgufModel(
   source: Pretrained,
   path: string,
-  { dtype, disk = nodeDisk }: GgufOptions,
+  { dtype, tokenizer, disk = nodeDisk }: GgufOptions,
 ): WrittenModel {
   const shape = shapeOf(source)
   if (existsSync(path)) throw taken(path)
@@ -53,12 +56,13 @@ export function writeGgufModel(
       return [name, { shape: size, dtype: type, make } satisfies TensorToMake] as const
     }),
   )
+  const vocabulary = tokenizerValues(source, tokenizer)
   const metadata = new Map<string, GgufValue>([
     ['general.architecture', { type: 'string', value: shape.name }],
     ['general.name', { type: 'string', value: basename(source.path) }],
     ['general.file_type', { type: 'u32', value: FILE_TYPES[dtype] }],
     ...[...shape.values(model)].map(([key, value]) => [`${shape.name}.${key}`, value] as const),
-    ...tokenizerValues(source),
+    ...vocabulary,
   ])
   disk.makeFolder(dirname(path))
   writeGguf(path, { metadata, tensors }, disk)
@@ -66,7 +70,7 @@ export function writeGgufModel(
     (sum, tensor) => sum + parameterCount(tensor.shape) * (tensor.dtype === 'F32' ? 4 : 2),
     0,
   )
-  return { format: `GGUF (${shape.name})`, files: [basename(path)], bytes }
+  return { format: `GGUF (${shape.name})`, files: [basename(path)], bytes, notices: tokenizerNotices(vocabulary) }
 }
 
 function shapeOf({ model, path }: Pretrained): GgufShape {

@@ -72,7 +72,7 @@ function tensorsOf(path: string): Map<string, readonly unknown[]> {
 }
 
 const supported = goldenModels.filter(isSupported)
-const options: HuggingFaceOptions = { dtype: 'F32', shardBytes: 1e9, disk: quickDisk }
+const options: HuggingFaceOptions = { dtype: 'F32', shardBytes: 1e9, tokenizer: null, disk: quickDisk }
 
 describe.each(supported)('%s', (name) => {
   test('is written as transformers wrote it: every tensor, and every value of config.json that was there', () => {

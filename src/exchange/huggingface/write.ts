@@ -16,6 +16,7 @@ import { ExchangeError } from '../exchangeError.ts'
 import { readJsonFile } from '../jsonFile.ts'
 import { checkRange, lastRead } from '../numbers.ts'
 import type { Pretrained } from '../pretrained.ts'
+import type { TokenizerToWrite } from '../tokenizerToWrite.ts'
 import { transposeInto } from '../transpose.ts'
 import { copyFiles, writeFolder } from '../writeFolder.ts'
 import { CONFIG_FILE } from './carried.ts'
@@ -28,6 +29,8 @@ export interface HuggingFaceOptions {
   readonly dtype: FloatDtype
   /** Most bytes of tensors per file; one tensor may be more. */
   readonly shardBytes: number
+  /** What `tokenizerToWrite` gives; null writes none but what is carried along. */
+  readonly tokenizer: TokenizerToWrite | null
   readonly disk?: Disk
 }
 
@@ -37,6 +40,8 @@ export interface WrittenModel {
   /** Of weights. */
   readonly files: readonly string[]
   readonly bytes: number
+  /** What someone should know, in whole sentences. */
+  readonly notices: readonly string[]
 }
 
 /**
@@ -47,7 +52,7 @@ export interface WrittenModel {
 export function writeHuggingFace(
   source: Pretrained,
   folder: string,
-  { dtype, shardBytes, disk = nodeDisk }: HuggingFaceOptions,
+  { dtype, shardBytes, tokenizer, disk = nodeDisk }: HuggingFaceOptions,
 ): WrittenModel {
   const { architecture } = source.model
   const modelClass = classOfArchitecture(architecture)
@@ -58,7 +63,7 @@ export function writeHuggingFace(
       `Those that it has one for are ${modelClasses.map((known) => known.architecture).join(', ')}.`,
     )
   }
-  const config = configOf(source, modelClass, dtype)
+  const config = configOf(source, modelClass, dtype, tokenizer)
   const shards = splitShards(tensorsOf(source, modelClass, dtype), shardBytes)
   writeFolder(
     folder,
@@ -68,6 +73,9 @@ export function writeHuggingFace(
         target,
         disk,
       )
+      for (const [name, content] of tokenizer?.files ?? []) {
+        writeWholeFile(join(target, name), [Buffer.from(content)], disk)
+      }
       writeWholeFile(join(target, CONFIG_FILE), [configText(config)], disk)
       for (const [name, tensors] of shards) {
         writeSafetensors(join(target, name), tensors, { metadata: { format: 'pt' }, disk })
@@ -76,7 +84,8 @@ export function writeHuggingFace(
     },
     disk,
   )
-  return { format: modelClass.name, files: [...shards.keys()], bytes: sum([...shards.values()].flat().map(bytesOf)) }
+  const bytes = sum([...shards.values()].flat().map(bytesOf))
+  return { format: modelClass.name, files: [...shards.keys()], bytes, notices: [] }
 }
 
 type NamedTensor = readonly [string, TensorToMake]
@@ -158,11 +167,18 @@ function configText(config: Readonly<Record<string, unknown>>): Uint8Array {
 const TORCH_NAMES: Readonly<Record<FloatDtype, string>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }
 
 /** What the model came with, as far as it is of the same class, with what it is now written over it. */
-function configOf({ carried, model }: Pretrained, modelClass: ModelClass, dtype: FloatDtype): Record<string, unknown> {
+function configOf(
+  { carried, model }: Pretrained,
+  modelClass: ModelClass,
+  dtype: FloatDtype,
+  tokenizer: TokenizerToWrite | null,
+): Record<string, unknown> {
   const file = carried.find((path) => basename(path) === CONFIG_FILE)
   const before: Record<string, unknown> = file === undefined ? {} : { ...(readJsonFile(file) as object) }
   const same = before['model_type'] === modelClass.modelType
-  const { transformers_version: _, ...kept } = same ? before : { bos_token_id: null, eos_token_id: null }
+  // transformers' classes have numbers of their own for these, which mean nothing in another vocabulary.
+  const own: Record<string, unknown> = { bos_token_id: tokenizer?.begin ?? null, eos_token_id: tokenizer?.end ?? null }
+  const { transformers_version: _, ...kept } = same ? before : own
   return {
     ...kept,
     architectures: [modelClass.name],
