@@ -29,8 +29,10 @@ const aliasBytes = 4096
 const packFromColumns = 96
 /** Fewer row panels than this and the columns are shared out instead. */
 const fewestRowPanels = 16
-/** Rows of A that are worth a walk over B. */
+/** Rows of A that are worth a walk over B; fewer where B is small enough to be near. */
 export const fewestRows = 64
+const fewestRowsNear = 24
+const nearBytes = 256 * 1024
 /** B is rearranged when at least this many rows of A will read it. */
 const packFromRows = 48
 
@@ -96,9 +98,11 @@ export class MatmulPlan {
   }
   /** Each call walks all of B, or copies all of A where columns are shared out: it should be worth that. */
   get grain(): number {
+    const { shape } = this
     const { tileRows, columnPanels } = this.blocking
     if (this.splitsColumns) return this.packsA ? Math.ceil(columnPanels / 8) : 1
-    return this.shape.batch > 1 ? 1 : Math.ceil(fewestRows / tileRows)
+    const isNear = shape.k * shape.n * floatBytes <= nearBytes
+    return shape.batch > 1 ? 1 : Math.ceil((isNear ? fewestRowsNear : fewestRows) / tileRows)
   }
   /** Width in columns of column panel p, and its tile for `rows` rows. */
   tile(rows: number, lastPanel: boolean): TileShape {

@@ -206,7 +206,11 @@ export class MatmulEmitter {
         })
       })
     }
-    this.#fullAndRest(from, to, copyPanels)
+    // Whole vectors where A has as many columns left: what is too much is written over by the next step, or lies in the gap.
+    const wide = Math.ceil(tileRows / b.lanes) * b.lanes
+    const wholeVectors = Math.max(0, Math.floor((shape.m - wide) / tileRows) + 1)
+    if (wholeVectors > 0) copyPanels(from, b.intMin(to, wholeVectors), wide)
+    this.#fullAndRest(b.intMax(from, wholeVectors), to, copyPanels)
     const first = { pointer: copy, rowBytes: floatBytes, stepBytes: tileRows * floatBytes }
     return { from, to, first, panelBytes }
   }

@@ -25,6 +25,14 @@ describe('sharesOf', () => {
     expect(fixed + takes * each).toBe(1000)
     expect(fixed).toBeGreaterThanOrEqual(700)
   })
+
+  test.each([2, 3, 8])('lets each of %i threads take equally often', (threads) => {
+    for (let units = 1; units < 300; units++) {
+      const { fixed, grain, takes } = sharesOf(launchOf({ units, flops: 1e9, grain: 11 }), threads)
+      expect(takes % threads).toBe(0)
+      expect(fixed + takes * grain).toBe(units)
+    }
+  })
 })
 
 describe.skipIf(nativeUnavailable() !== undefined)('a launch whose units are taken', () => {

@@ -18,11 +18,14 @@ const bytesPerMicrosecond = 8e3
 /** Taking units costs a cache line's way from one core to another, some 0.1 microseconds. */
 const shortestTake = 8
 
-/** Which thread does which unit changes no result, so units may go to whoever comes first. */
+/**
+ * Which thread does which unit changes no result, so units may go to whoever comes first. Every thread can take the same
+ * number of times: where a take is a tenth of the launch, one more than another's would be a tenth of waiting.
+ */
 export function sharesOf({ units, grain = 1, flops, bytes }: Launch, threads: number): Shares {
   const microseconds = Math.max(flops / flopsPerMicrosecond, bytes / bytesPerMicrosecond)
   const each = Math.max(grain, Math.ceil((units * shortestTake) / microseconds))
-  const takes = Math.floor((units * free) / each)
-  if (threads === 1 || !(takes >= 2)) return { fixed: units, grain: 1, takes: 0 }
+  const takes = Math.floor((units * free) / each / threads) * threads
+  if (threads === 1 || !(takes > 0)) return { fixed: units, grain: 1, takes: 0 }
   return { fixed: units - takes * each, grain: each, takes }
 }
