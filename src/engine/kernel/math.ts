@@ -36,22 +36,28 @@ const expOverflow = 88.72283
 const expUnderflow = -87.33654
 
 /**
- * e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln(2)/2. Overflow gives ∞; results below 2^-126 are 0; NaN stays.
+ * (e^r - 1 - r) / r², |r| <= ln(2)/2, highest power first: fitted to the least largest relative error of e^r, 3.1e-9
+ * (weighted least squares, the weights multiplied by the errors until these are level: C. L. Lawson, 1961).
  */
+const expOfRemainder = [1.3814539e-3, 8.3687454e-3, 4.1668389e-2, 0.16666521, 0.49999994]
+
+/**
+ * e^x for x <= 0, as a softmax has them, in seven ops less than `exp`. ln 2 is in one part: 1 unit in the last place down to
+ * -10 and 3e-7 of the result at -87, where results no longer count in a sum with 1; where products are rounded on their own
+ * (WebAssembly), within 8e-8 (1 + |x|) of the result. What would be below 2^-126 is that, within 5e-6 of it; NaN stays.
+ */
+export function expNotPositive(b: KernelBuilder, unbounded: Value): Value {
+  const x = b.max(b.constant(expUnderflow), unbounded)
+  const shifted = b.multiplyAdd(x, b.constant(Math.LOG2E), b.constant(roundingShift))
+  const n = b.sub(shifted, b.constant(roundingShift))
+  const r = b.multiplyAdd(n, b.constant(-Math.LN2), x)
+  const power = horner(b, r, [...expOfRemainder, 1, 1])
+  const exponent = b.op('shiftLeft', [b.op('asInt', [shifted])], 23)
+  return b.op('asFloat', [b.op('addInt', [b.op('asInt', [power]), exponent])])
+}
+
+/** e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln(2)/2. Overflow gives ∞; results below 2^-126 are 0; NaN stays. */
 export function exp(b: KernelBuilder, x: Value): Value {
-  const scaled = expInRange(b, x)
-  // x · ∞ is ∞ for large x and NaN for NaN
-  const inRange = b.op('lessEqual', [x, b.constant(expOverflow)])
-  const result = b.select(inRange, scaled, b.mul(x, b.constant(Infinity)))
-  return b.select(b.op('less', [x, b.constant(expUnderflow)]), b.constant(0), result)
-}
-
-/** e^x for x <= 0, as a softmax has them; what would be below 2^-126 is that, within 5e-6 of it; NaN stays. */
-export function expNotPositive(b: KernelBuilder, x: Value): Value {
-  return expInRange(b, b.max(b.constant(expUnderflow), x))
-}
-
-function expInRange(b: KernelBuilder, x: Value): Value {
   const shifted = b.multiplyAdd(x, b.constant(Math.LOG2E), b.constant(roundingShift))
   const n = b.sub(shifted, b.constant(roundingShift))
   const r = b.multiplyAdd(n, b.constant(-ln2Low), b.multiplyAdd(n, b.constant(-ln2High), x))
@@ -59,7 +65,11 @@ function expInRange(b: KernelBuilder, x: Value): Value {
   const power = b.add(b.multiplyAdd(p, b.mul(r, r), r), b.constant(1))
   // n goes straight into the exponent bits: that reaches 2^128 · 0.99, which no factor of 2^n could
   const exponent = b.op('shiftLeft', [b.op('asInt', [shifted])], 23)
-  return b.op('asFloat', [b.op('addInt', [b.op('asInt', [power]), exponent])])
+  const scaled = b.op('asFloat', [b.op('addInt', [b.op('asInt', [power]), exponent])])
+  // x · ∞ is ∞ for large x and NaN for NaN
+  const inRange = b.op('lessEqual', [x, b.constant(expOverflow)])
+  const result = b.select(inRange, scaled, b.mul(x, b.constant(Infinity)))
+  return b.select(b.op('less', [x, b.constant(expUnderflow)]), b.constant(0), result)
 }
 
 /** ln x = e ln 2 + ln(1 + f), √½ <= 1 + f < √2. -∞ at ±0, NaN below 0; ∞ and NaN stay. */

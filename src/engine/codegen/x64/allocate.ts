@@ -72,15 +72,20 @@ class Bank {
     else this.#displace(register)
   }
 
-  /** Whoever is used least gets no register: the newcomer or one that has one; of equals, who would hold it longest. */
+  /**
+   * Whoever is used least for the time that it would hold a register gets none: the newcomer or one that has one; of equals,
+   * who would hold it longest. Counting uses alone, what many loops read from memory at no cost would drive out what is used
+   * twice within a few instructions.
+   */
   #displace(register: VirtualRegister): void {
-    const { weight, end } = this.#intervals
+    const { weight, start, end } = this.#intervals
+    const density = (holder: VirtualRegister): number => weight[holder]! / (end[holder]! - start[holder]!)
     let place = -1
     let least = register
     for (let k = 0; k < this.#file.length; k++) {
       const holder = this.#holders[k]!
-      const lighter = weight[holder]! < weight[least]!
-      if (lighter || (weight[holder] === weight[least] && end[holder]! > end[least]!)) {
+      const [found, lowest] = [density(holder), density(least)]
+      if (found < lowest || (found === lowest && end[holder]! > end[least]!)) {
         least = holder
         place = k
       }
