@@ -134,10 +134,17 @@ const equalInt: OpRule = (s, { target, args: [a, b] }) => {
 const mulHighUnsigned: OpRule = (s, { target, args }) => {
   const [a, b] = args as readonly [Value, Value]
   const { length } = s
+  const { oddToEven } = vectorRows
   const [even, odd, evenHigh] = [s.temporary('vector'), s.temporary('vector'), s.temporary('vector')]
   s.emit('binary', { row: vectorRows.mulWide, length, target: even, a: s.use(a), b: s.use(b) })
-  s.emit('binary', { row: vectorRows.mulWide, length, target: odd, a: oddLanes(s, a), b: oddLanes(s, b) })
-  s.emit('unary', { row: vectorRows.oddToEven, length, target: evenHigh, b: even })
+  s.emit('binary', {
+    row: vectorRows.mulWide,
+    length,
+    target: odd,
+    a: moved(s, oddToEven, a),
+    b: moved(s, oddToEven, b),
+  })
+  s.emit('unary', { row: oddToEven, length, target: evenHigh, b: even })
   blendOdd(s, s.define(target), evenHigh, odd)
 }
 
@@ -155,13 +162,12 @@ const merge =
   (parity: 'even' | 'odd'): OpRule =>
   (s, { target: result, args, immediate: width }) => {
     const { length } = s
-    const [a, b] = [s.use(args[0]!), s.use(args[1]!)]
+    const [first, second] = args as readonly [Value, Value]
+    const [a, b] = [s.use(first), s.use(second)]
     const target = s.define(result)
     if (width === 1) {
-      const moved = s.temporary('vector')
-      const row = parity === 'even' ? vectorRows.evenToOdd : vectorRows.oddToEven
-      s.emit('unary', { row, length, target: moved, b: parity === 'even' ? b : a })
-      return parity === 'even' ? blendOdd(s, target, a, moved) : blendOdd(s, target, moved, b)
+      if (parity === 'even') return blendOdd(s, target, a, moved(s, vectorRows.evenToOdd, second))
+      return blendOdd(s, target, moved(s, vectorRows.oddToEven, first), b)
     }
     if (width === 2) {
       const row = parity === 'even' ? vectorRows.mergeEvenPairs : vectorRows.mergeOddPairs
@@ -178,11 +184,14 @@ const merge =
     s.emit('binary', { row, length, target, a: chosen, b: chosen, immediate: exchangeMiddle })
   }
 
-/** A vector whose even lanes are the odd lanes of `value`. A constant is the same in all lanes. */
-function oddLanes(s: Selection, value: Value): VirtualRegister {
+/**
+ * The lanes of `value` moved to their neighbours by a row that has no form for a constant copied to all lanes; nor needs it:
+ * a constant is the same in all lanes.
+ */
+function moved(s: Selection, row: VectorRow, value: Value): VirtualRegister {
   if (s.originOf(value)?.kind === 'bits') return s.use(value)
   const target = s.temporary('vector')
-  s.emit('unary', { row: vectorRows.oddToEven, length: s.length, target, b: s.use(value) })
+  s.emit('unary', { row, length: s.length, target, b: s.use(value) })
   return target
 }
 
