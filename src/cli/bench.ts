@@ -4,7 +4,8 @@ import { assertPrecision, createBackend, precisions, renderProfile, type Precisi
 import { benchCases, renderBench, runBench, selectCases, torchVersion, type BenchCase } from '../lab/bench/index.ts'
 import type { BenchRecord } from '../records/index.ts'
 import { addBackendFlags, backendOptions, type BackendFlags } from './backendFlags.ts'
-import { UsageError } from './errors.ts'
+import { EXIT, UsageError } from './errors.ts'
+import { interruptSignal } from './interrupt.ts'
 import { bar } from './progress.ts'
 import { wholeNumber } from './recipeFlags.ts'
 import { statusLine } from './statusLine.ts'
@@ -32,7 +33,9 @@ Examples:
   halflife bench all --compile --python /opt/venv/bin/python
   halflife bench six-layers --profile --no-pytorch  where a step spends its time
   halflife bench tiny --backend wasm --threads 1
-  halflife bench nanogpt-cpu --precision bf16 --json > result.json`
+  halflife bench nanogpt-cpu --precision bf16 --json > result.json
+
+Ctrl-C ends it after the turn that runs and prints the cases that are done.`
 
 export function addBench(program: Command, { out, err }: Terminal): void {
   const command = program
@@ -57,20 +60,30 @@ export function addBench(program: Command, { out, err }: Terminal): void {
     .action(async (names: readonly string[], flags: BenchFlags) => {
       const cases = selectCases(names)
       if (flags.list === true) return out.line(listing(names.length === 0 ? benchCases : cases, flags))
-      const record = await follow(casesOn(cases, flags, err), flags, err)
-      out.line(flags.json === true ? JSON.stringify(record, null, 2) : renderBench(record))
+      const { record, interrupted } = await follow(casesOn(cases, flags, err), flags, err)
+      if (record !== null) out.line(flags.json === true ? JSON.stringify(record, null, 2) : renderBench(record))
+      if (interrupted) process.exitCode = EXIT.interrupted
     })
 }
 
-/** Runs the cases, showing on stderr how far it is. */
-async function follow(cases: readonly BenchCase[], flags: BenchFlags, err: Channel): Promise<BenchRecord> {
+interface Outcome {
+  /** Null where no case was done. */
+  readonly record: BenchRecord | null
+  readonly interrupted: boolean
+}
+
+/** Runs the cases to their end or to Ctrl-C, showing on stderr how far it is. */
+async function follow(cases: readonly BenchCase[], flags: BenchFlags, err: Channel): Promise<Outcome> {
   const { python, torch } = findTorch(flags, err)
   const { precision, rounds, steps, compile = false, profile = false } = flags
   const options = { cases, precision, rounds, steps, python, torch, compile, profile }
   const status = statusLine(err, process.stderr)
+  const { signal, dispose } = interruptSignal(() => {
+    status.line(err.style('yellow', 'Stopping after this turn. Ctrl-C again ends the program at once.'))
+  })
   try {
-    for await (const event of runBench({ ...options, backend: backendOptions(flags), version: version() })) {
-      if (event.kind === 'end') return event.record
+    for await (const event of runBench({ ...options, backend: backendOptions(flags), version: version(), signal })) {
+      if (event.kind === 'end') return { record: event.record, interrupted: signal.aborted }
       if (event.kind === 'note') status.line(`note: ${event.text}`)
       if (event.kind === 'round') {
         const where = event.round === 0 ? 'compiling and warming up' : `round ${event.round} of ${rounds}`
@@ -85,6 +98,7 @@ async function follow(cases: readonly BenchCase[], flags: BenchFlags, err: Chann
       }
     }
   } finally {
+    dispose()
     status.clear()
   }
   throw new Error('The bench ended without saying so.')

@@ -55,6 +55,7 @@ export {
 export { createInterpreterBackend } from './runtime/interpreter/interpreter.ts'
 export { cpuFeatures } from './runtime/native/machine.ts'
 export { featureNames } from './runtime/native/cpu.ts'
+export { memoryProgramNames, type MemoryProgramName } from './runtime/ceilingKernels.ts'
 export { createCeilings, type CeilingOptions, type CeilingRates, type Ceilings } from './runtime/ceilings.ts'
 export { LaunchSums, renderProfile, type ProfileCeilings, type ProfileRow } from './runtime/profile.ts'
 export { createProfiler, type Profiler } from './runtime/profiler.ts'

@@ -2,6 +2,8 @@ import { z } from 'zod'
 import type { Immutable } from './immutable.ts'
 
 const rate = z.number().positive()
+/** A pass over memory: sum of an array, a = b, a = b + s·c, a = b + s·a in place. */
+const memoryPass = z.enum(['read', 'copy', 'triad', 'update'])
 /** Lower and upper quartile. */
 const quartiles = z.tuple([z.number().min(0), z.number().min(0)])
 
@@ -47,10 +49,10 @@ const ceilings = z.object({
   /** Null with the reason where there is none. */
   peakBf16: rate.nullable(),
   withoutBf16: z.string().nullable(),
-  /** Bytes per second of the fastest of the three passes over memory. */
+  /** Bytes per second of the fastest of the passes over memory. */
   bandwidth: rate,
-  bandwidthOf: z.enum(['read', 'copy', 'triad']),
-  bandwidths: z.object({ read: rate, copy: rate, triad: rate }),
+  bandwidthOf: memoryPass,
+  bandwidths: z.object({ read: rate, copy: rate, triad: rate, update: rate }),
 })
 
 /** What one mode of PyTorch took. */
@@ -82,6 +84,9 @@ export const benchResult = z.object({
   /** Bytes that a step must move; null where multiply-adds are the limit. */
   bytes: z.number().positive().nullable(),
   bytesPerSecond: rate.nullable(),
+  /** The pass that reads and writes in the same proportion, and its rate beside the steps. */
+  bandwidthOf: memoryPass.nullable(),
+  bandwidth: rate.nullable(),
   shareOfBandwidth: z.number().min(0).nullable(),
   /** Which of the two shares says how close it is to what the machine can do. */
   limit: z.enum(['peak', 'bandwidth']),

@@ -51,7 +51,7 @@ describe('results', () => {
   test('a table for people, and on stderr where the time goes', async () => {
     const { code, stdout, stderr } = await halflife(['bench', ...SHORT, '--no-pytorch', '--profile'])
     expect(code).toBe(0)
-    expect(stdout).toMatch(/fp32 [\d.]+ Gflop\/s.*memory [\d.]+ GB\/s/)
+    expect(stdout).toMatch(/fp32 [\d.]+ Gflop\/s.*memory read [\d.]+,.* GB\/s/)
     expect(stdout).toMatch(/^case +step, ms/m)
     expect(stdout).toMatch(/^tiny \(fp32, \w+, 1 thread\) +[\d.]+ +\([\d.]+ – [\d.]+\)/m)
     expect(stderr).toMatch(/ms in all\n.*Gflop\/s.* % of (peak|bandwidth) /)
@@ -105,6 +105,14 @@ describe('PyTorch', () => {
     expect(stderr).toMatch(/note: python3 has no torch, so PyTorch is left out; --python/)
     expect(stdout).toMatch(/^tiny /m)
   })
+})
+
+test('Ctrl-C prints the cases that are done', async () => {
+  const cases = ['tiny', 'nanogpt-cpu', '--rounds', '30', '--steps', '1', '--threads', '1', '--no-pytorch', '--json']
+  const { code, stdout, stderr } = await halflife(['bench', ...cases], { signals: [[/^tiny: /m, 'SIGINT']] })
+  expect(code).toBe(130)
+  expect(stderr).toMatch(/Stopping after this turn/)
+  expect(benchRecord.parse(JSON.parse(stdout)).results.map(({ name }) => name)).toEqual(['tiny'])
 })
 
 describe('mistakes', () => {

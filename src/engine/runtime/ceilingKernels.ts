@@ -54,17 +54,19 @@ export function multiplyAddProgram(target: KernelTarget, units: number, kind: 'f
   return { ...single(b, buffers, units, flops, 0), flops, bytes: 0 }
 }
 
-export type MemoryProgramName = 'read' | 'copy' | 'triad'
+export const memoryProgramNames = ['read', 'copy', 'triad', 'update'] as const
+export type MemoryProgramName = (typeof memoryProgramNames)[number]
 
 /**
  * Passes over arrays of `bytes` each, larger than any cache: `read` adds up one, `copy` writes a = b, `triad` a = b + s·c
- * (McCalpin's STREAM, 1995, whose count of bytes this is: what the program reads and writes, not what a cache fetches
- * besides to write a part of a line).
+ * (McCalpin's STREAM, 1995, whose count of bytes this is: what the program reads and writes). A cache fetches a line
+ * before a part of it is written, which nobody counts; `update`, a = b + s·a in place as an optimizer does, has nothing of
+ * the kind.
  */
 export function memoryProgram(target: KernelTarget, bytes: number, name: MemoryProgramName): CeilingProgram {
   const units = Math.ceil(bytes / chunkBytes)
   const b = new KernelBuilder(`bandwidth.${name}`, target)
-  const arrays = { read: 1, copy: 2, triad: 3 }[name]
+  const arrays = { read: 1, copy: 2, triad: 3, update: 2 }[name]
   const pointers = Array.from({ length: arrays }, () => b.pointer())
   const results = b.pointer()
   const vectorBytes = target.lanes * floatBytes
@@ -79,6 +81,7 @@ export function memoryProgram(target: KernelTarget, bytes: number, name: MemoryP
         const [first, second, third] = walked.map((pointer) => b.at(pointer, v * vectorBytes))
         if (name === 'read') b.assign(sums[v]!, b.add(sums[v]!, b.load(first!)))
         if (name === 'copy') b.store(b.load(second!), first!)
+        if (name === 'update') b.store(b.multiplyAdd(scale, b.load(first!), b.load(second!)), first!)
         if (name === 'triad') b.store(b.multiplyAdd(scale, b.load(third!), b.load(second!)), first!)
       }
       for (const pointer of walked) b.assign(pointer, b.intAdd(pointer, turnBytes))
@@ -86,7 +89,7 @@ export function memoryProgram(target: KernelTarget, bytes: number, name: MemoryP
     const total = sums.reduce((a, c) => b.add(a, c))
     b.store(total, b.at(b.intAdd(results, b.intMul(unit, vectorBytes))))
   })
-  const moved = units * chunkBytes * arrays
+  const moved = units * chunkBytes * { read: 1, copy: 2, triad: 3, update: 3 }[name]
   const floats = (units * chunkBytes) / floatBytes
   const names = ['a', 'b', 'c'].slice(0, arrays)
   const buffers = [

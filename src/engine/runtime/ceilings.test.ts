@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { memoryProgram, multiplyAddProgram } from './ceilingKernels.ts'
+import { memoryProgram, memoryProgramNames, multiplyAddProgram } from './ceilingKernels.ts'
 import { createCeilings } from './ceilings.ts'
 import { availableBackends } from './create.ts'
 import { createInterpretedMachine } from './kernelInterpreter.ts'
@@ -28,7 +28,7 @@ describe('what the programs do is what they count', () => {
     const array = (letter: string) => machine.buffer(`bandwidth/${letter}`, 'f32', [floats])
     const machine = createInterpretedMachine(target)
     const programs = Object.fromEntries(
-      (['read', 'copy', 'triad'] as const).map((name) => [name, memoryProgram(target, 4 * floats, name)]),
+      memoryProgramNames.map((name) => [name, memoryProgram(target, 4 * floats, name)]),
     )
     array('b').forEach((_, i, all) => (all[i] = i % 1000))
     array('c').forEach((_, i, all) => (all[i] = i % 7))
@@ -40,7 +40,9 @@ describe('what the programs do is what they count', () => {
     machine.load(programs['read']!.program).run()
     const sums = machine.buffer('bandwidth/results', 'f32', [3 * target.lanes])
     expect(Array.from(sums).reduce((sum, value) => sum + value, 0)).toBe(floats)
-    expect(['read', 'copy', 'triad'].map((name) => programs[name]!.bytes)).toEqual([1, 2, 3].map((k) => 4 * floats * k))
+    machine.load(programs['update']!.program).run()
+    expect(array('a').findIndex((value, i) => value !== (i % 1000) + 3)).toBe(-1)
+    expect(memoryProgramNames.map((name) => programs[name]!.bytes)).toEqual([1, 2, 3, 3].map((k) => 4 * floats * k))
   })
 })
 

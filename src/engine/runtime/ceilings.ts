@@ -2,14 +2,20 @@
 import type { BackendOptions } from './create.ts'
 import { BackendError, createBackend } from './create.ts'
 import { CompiledBackend } from './compiled.ts'
-import { memoryProgram, multiplyAddProgram, type CeilingProgram, type MemoryProgramName } from './ceilingKernels.ts'
+import {
+  memoryProgram,
+  memoryProgramNames,
+  multiplyAddProgram,
+  type CeilingProgram,
+  type MemoryProgramName,
+} from './ceilingKernels.ts'
 
 /** One measurement of all ceilings; flops and bytes per second, over all threads together. */
 export interface CeilingRates {
   readonly peakFp32: number
   /** Null where the backend has no products of bf16 pairs. */
   readonly peakBf16: number | null
-  /** Bytes read, and written, per second in each of the three passes over memory; see `memoryProgram`. */
+  /** Bytes read, and written, per second in each of the passes over memory; see `memoryProgram`. */
   readonly bandwidth: Readonly<Record<MemoryProgramName, number>>
 }
 
@@ -66,9 +72,7 @@ export function createCeilings(options: CeilingOptions = {}): Ceilings {
   }
   const fp32 = timer(multiplyAddProgram(target, units, 'fp32'))
   const pairs = bf16 ? timer(multiplyAddProgram(target, units, 'bf16')) : null
-  const [read, copy, triad] = (['read', 'copy', 'triad'] as const).map((name) => {
-    return timer(memoryProgram(target, arrayBytes, name))
-  })
+  const passes = memoryProgramNames.map((name) => [name, timer(memoryProgram(target, arrayBytes, name))] as const)
   return {
     description,
     threads,
@@ -76,7 +80,7 @@ export function createCeilings(options: CeilingOptions = {}): Ceilings {
     measure: () => ({
       peakFp32: fp32(),
       peakBf16: pairs === null ? null : pairs(),
-      bandwidth: { read: read!(), copy: copy!(), triad: triad!() },
+      bandwidth: Object.fromEntries(passes.map(([name, rate]) => [name, rate()])) as CeilingRates['bandwidth'],
     }),
     dispose: () => backend.dispose(),
   }

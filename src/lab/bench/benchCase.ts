@@ -1,8 +1,8 @@
 /** What a case of the bench is: work that a backend does in steps, and the same work for PyTorch. */
-import type { Backend, BackendName, Executable, Precision } from '../../engine/index.ts'
+import type { Backend, BackendName, Executable, MemoryProgramName, Precision } from '../../engine/index.ts'
 
-/** What limits a case in the end: multiply-adds, or bytes moved. */
-export type Limit = 'peak' | 'bandwidth'
+/** What limits a case in the end: multiply-adds, or memory, as the pass that reads and writes in the same proportion. */
+export type Limit = 'peak' | MemoryProgramName
 
 /** The work as `pytorch.py` is told of it: a kind that it knows, and its sizes. */
 export type PytorchJob = { readonly kind: string } & Readonly<Record<string, string | number | boolean>>

@@ -15,6 +15,7 @@ import {
   withPrecision,
   type Backend,
   type Graph,
+  type MemoryProgramName,
   type Tensor,
   type TraceContext,
 } from '../../engine/index.ts'
@@ -31,25 +32,25 @@ const NORMED_ROWS = 16_384
 
 interface KernelCase extends Pick<BenchCase, 'name' | 'description' | 'pytorch'> {
   readonly outputs: (context: TraceContext) => Readonly<Record<string, Tensor>>
-  /** What a step must move, where bytes are the limit. */
-  readonly bytes?: number
+  /** What a step must move, and the pass over memory that is like it, where bytes are the limit. */
+  readonly memory?: { readonly bytes: number; readonly like: MemoryProgramName }
   readonly quick?: boolean
   readonly compiles?: boolean
   /** Bound of the ids among its inputs. */
   readonly vocab?: number
 }
 
-function kernelCase({ name, outputs, bytes, quick = false, compiles = false, vocab, ...rest }: KernelCase): BenchCase {
+function kernelCase({ name, outputs, memory, quick = false, compiles = false, vocab, ...rest }: KernelCase): BenchCase {
   return {
     ...rest,
     name,
     quick,
     compiles,
-    limit: bytes === undefined ? 'peak' : 'bandwidth',
-    precisions: bytes === undefined ? precisions : ['fp32'],
+    limit: memory?.like ?? 'peak',
+    precisions: memory === undefined ? precisions : ['fp32'],
     prepare: (backend, precision) => {
       const graph = trace(name, (context) => ({ outputs: outputs(context) }))
-      return prepareGraph(backend, withPrecision(graph, precision), bytes ?? null, vocab)
+      return prepareGraph(backend, withPrecision(graph, precision), memory?.bytes ?? null, vocab)
     },
   }
 }
@@ -128,8 +129,9 @@ function attentions(batch: number, time: number): BenchCase[] {
 function layerNorms(): BenchCase[] {
   const shape = [NORMED_ROWS, WIDTH]
   const elements = NORMED_ROWS * WIDTH
+  // The bias is a state, since its gradient does not depend on it, and an input must be used.
   const operands = (t: TraceContext) => {
-    return [t.input('x', 'f32', shape), t.input('gain', 'f32', [WIDTH]), t.input('bias', 'f32', [WIDTH])] as const
+    return [t.input('x', 'f32', shape), t.input('gain', 'f32', [WIDTH]), t.state('bias', [WIDTH])] as const
   }
   const job = { kind: 'layerNorm', rows: NORMED_ROWS, width: WIDTH }
   return [
@@ -138,14 +140,14 @@ function layerNorms(): BenchCase[] {
       description: `layer norm with gain and bias, [${NORMED_ROWS}, ${WIDTH}]`,
       pytorch: { ...job, part: 'forward' },
       compiles: true,
-      bytes: 2 * elements * FLOAT_BYTES, // x, y
+      memory: { bytes: 2 * elements * FLOAT_BYTES, like: 'copy' }, // x, y
       outputs: (t) => ({ y: layerNorm(...operands(t)) }),
     }),
     kernelCase({
       name: 'layer-norm.backward',
       description: `gradients of layer norm, [${NORMED_ROWS}, ${WIDTH}]`,
       pytorch: { ...job, part: 'backward' },
-      bytes: 3 * elements * FLOAT_BYTES, // x, dy, dx
+      memory: { bytes: 3 * elements * FLOAT_BYTES, like: 'triad' }, // x, dy, dx
       outputs(t) {
         const leaves = operands(t)
         const [dx, dGain, dBias] = gradient(sum(mul(layerNorm(...leaves), t.input('dy', 'f32', shape))), leaves)

@@ -1,15 +1,15 @@
 /** The ceilings of the backends that cases run on, measured over and over between their steps. */
 import {
   createCeilings,
+  memoryProgramNames,
   type BackendName,
   type BackendOptions,
   type CeilingRates,
   type Ceilings,
+  type MemoryProgramName,
 } from '../../engine/index.ts'
 import type { CeilingsRecord } from '../../records/index.ts'
 import { quantile, spreadOf } from './statistics.ts'
-
-const passes = ['read', 'copy', 'triad'] as const
 
 /** The ceilings of one backend with all that was measured of them. */
 export class MeasuredCeilings {
@@ -50,14 +50,19 @@ export function ceilingsRecord(
 ): CeilingsRecord {
   const peak = spreadOf(rates.map(({ peakFp32 }) => peakFp32))
   const pairs = rates.map(({ peakBf16 }) => peakBf16).filter((rate) => rate !== null)
-  const medianOf = (name: (typeof passes)[number]): number => {
+  const medianOf = (name: MemoryProgramName): number => {
     return quantile(
       rates.map(({ bandwidth }) => bandwidth[name]),
       0.5,
     )
   }
-  const bandwidths = { read: medianOf('read'), copy: medianOf('copy'), triad: medianOf('triad') }
-  const fastest = passes.reduce((best, name) => (bandwidths[name] > bandwidths[best] ? name : best))
+  const bandwidths = {
+    read: medianOf('read'),
+    copy: medianOf('copy'),
+    triad: medianOf('triad'),
+    update: medianOf('update'),
+  }
+  const fastest = memoryProgramNames.reduce((best, name) => (bandwidths[name] > bandwidths[best] ? name : best))
   return {
     ...facts,
     peakFp32: peak.median,

@@ -55,7 +55,8 @@ export class PytorchContender {
   /** Starts Python; whether that succeeds the first answer tells. */
   constructor(python: string) {
     this.#python = python
-    this.#child = spawn(python, ['-u', SCRIPT], { stdio: ['pipe', 'pipe', 'pipe'] })
+    // A group of its own: Ctrl-C is for this process, which then closes that one's input.
+    this.#child = spawn(python, ['-u', SCRIPT], { stdio: ['pipe', 'pipe', 'pipe'], detached: true })
     this.#child.on('error', (error) => (this.#failure = error))
     this.#child.stdin!.on('error', () => {}) // told by the answer that does not come
     this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => {

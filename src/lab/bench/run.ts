@@ -28,6 +28,8 @@ export interface BenchOptions {
   readonly profile: boolean
   /** Version of halflife, for the record. */
   readonly version: string
+  /** Ends the bench after the turn that runs; the case that it is in gives no result. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export type BenchEvent =
@@ -35,7 +37,8 @@ export type BenchEvent =
   | { readonly kind: 'round'; readonly name: string; readonly share: number; readonly round: number }
   | { readonly kind: 'note'; readonly text: string }
   | { readonly kind: 'result'; readonly result: BenchResult }
-  | { readonly kind: 'end'; readonly record: BenchRecord }
+  /** Null where the signal came before the first result. */
+  | { readonly kind: 'end'; readonly record: BenchRecord | null }
 
 /** All contenders of a case take at least so many steps over the rounds. */
 const LEAST_STEPS = 10
@@ -52,13 +55,14 @@ export async function* runBench(options: BenchOptions): AsyncGenerator<BenchEven
   const pytorch = options.python === null ? null : new PytorchContender(options.python)
   try {
     for (const [index, benchCase] of options.cases.entries()) {
+      if (options.signal?.aborted === true) break
       const surroundings = { machine, pytorch, index }
       for await (const event of runCase(benchCase, options, surroundings)) {
         if (event.kind === 'result') results.push(event.result)
         yield event
       }
     }
-    yield { kind: 'end', record: recordOf([...machine.values()], results, options) }
+    yield { kind: 'end', record: results.length === 0 ? null : recordOf([...machine.values()], results, options) }
   } finally {
     pytorch?.close()
     for (const ceilings of machine.values()) ceilings.dispose()
@@ -79,7 +83,7 @@ async function* runCase(
   options: BenchOptions,
   { machine, pytorch, index }: Surroundings,
 ): AsyncGenerator<BenchEvent, void> {
-  const { rounds, cases } = options
+  const { rounds, cases, signal } = options
   const precision = benchCase.precisions.includes(options.precision) ? options.precision : 'fp32'
   const round = (k: number): BenchEvent => {
     return { kind: 'round', name: benchCase.name, share: (index + k / (rounds + 1)) / cases.length, round: k }
@@ -94,6 +98,8 @@ async function* runCase(
     const measured: Measured = { times: [], rates: [], rival: new Map() }
     for (let k = 0; k < rounds; k++) {
       yield round(k + 1)
+      await turn()
+      if (signal?.aborted === true) return
       measured.rates.push(ceilings.measure())
       const steps = options.steps ?? stepsOfRound(contender.warmMs, rounds)
       measured.times.push(...contender.run(steps))
@@ -106,6 +112,11 @@ async function* runCase(
   } finally {
     contender.dispose()
   }
+}
+
+/** Lets the event loop hear signals. */
+function turn(): Promise<void> {
+  return new Promise((resume) => setImmediate(resume))
 }
 
 function ceilingsOf(
@@ -171,6 +182,8 @@ function resultOf(
   const perSecond = (amount: number): number => (1e3 * amount) / median
   const ceilings = ceilingsRecord(rates, { backend, description: '', threads, withoutBf16: null })
   const peak = precision === 'bf16' ? ceilings.peakBf16! : ceilings.peakFp32
+  const pass = limit === 'peak' ? null : limit
+  const bandwidth = pass === null ? null : ceilings.bandwidths[pass]
   const pytorch = [...rivalTimes].map(([mode, list]) => {
     const spread = spreadOf(list)
     return {
@@ -197,8 +210,10 @@ function resultOf(
     shareOfPeak: perSecond(flops) / peak,
     bytes,
     bytesPerSecond: bytes === null ? null : perSecond(bytes),
-    shareOfBandwidth: bytes === null ? null : perSecond(bytes) / ceilings.bandwidth,
-    limit,
+    bandwidthOf: pass,
+    bandwidth,
+    shareOfBandwidth: bytes === null || bandwidth === null ? null : perSecond(bytes) / bandwidth,
+    limit: pass === null ? 'peak' : 'bandwidth',
     tokensPerSecond: tokens === null ? null : perSecond(tokens),
     compileMs: executable.report.compileMilliseconds,
     arenaBytes: executable.report.arenaBytes,

@@ -91,7 +91,7 @@ function optimizerAlone(): BenchCase {
   return {
     name: 'adamw',
     description: 'AdamW alone over the 124 M parameters of GPT-2',
-    limit: 'bandwidth',
+    limit: 'update',
     quick: false,
     precisions: ['fp32'],
     compiles: false,
@@ -136,7 +136,7 @@ function decoding(): BenchCase {
   return {
     name: 'decode',
     description: `one token of GPT-2 124M after ${DECODED_AT} others, keys and values cached`,
-    limit: 'bandwidth',
+    limit: 'read',
     quick: false,
     precisions: ['fp32'],
     compiles: true,

@@ -19,6 +19,8 @@ const step: BenchResult = {
   shareOfPeak: 0.5,
   bytes: null,
   bytesPerSecond: null,
+  bandwidthOf: null,
+  bandwidth: null,
   shareOfBandwidth: null,
   limit: 'peak',
   tokensPerSecond: 50,
@@ -36,6 +38,8 @@ const adamw: BenchResult = {
   limit: 'bandwidth',
   bytes: 6e8,
   bytesPerSecond: 3e10,
+  bandwidthOf: 'update',
+  bandwidth: 4e10,
   shareOfBandwidth: 0.75,
   pytorchMs: null,
   pytorchMode: null,
@@ -43,7 +47,11 @@ const adamw: BenchResult = {
   pytorch: [],
 }
 const rates = [1, 3, 2].map((k) => {
-  return { peakFp32: k * 1e11, peakBf16: null, bandwidth: { read: k * 1e10, copy: k * 2e10, triad: k * 1.5e10 } }
+  return {
+    peakFp32: k * 1e11,
+    peakBf16: null,
+    bandwidth: { read: k * 1e10, copy: k * 2e10, triad: k * 1.5e10, update: k * 1.8e10 },
+  }
 })
 const ceilings = ceilingsRecord(rates, {
   backend: 'native',
@@ -71,7 +79,11 @@ test('the record has the shape that is printed', () => {
 
 test('ceilings are medians; the bandwidth is that of the fastest pass', () => {
   expect(ceilings).toMatchObject({ peakFp32: 2e11, peakFp32Quartiles: [1.5e11, 2.5e11], peakBf16: null })
-  expect(ceilings).toMatchObject({ bandwidth: 4e10, bandwidthOf: 'copy', bandwidths: { read: 2e10, triad: 3e10 } })
+  expect(ceilings).toMatchObject({
+    bandwidth: 4e10,
+    bandwidthOf: 'copy',
+    bandwidths: { read: 2e10, triad: 3e10, update: 3.6e10 },
+  })
   const pairs = ceilingsRecord([{ ...rates[0]!, peakBf16: 4e11 }], { ...ceilings, withoutBf16: null })
   expect(pairs.peakBf16).toBe(4e11)
 })
@@ -80,13 +92,14 @@ test('each line stands beside the ceiling that limits it, and beside PyTorch', (
   expect(renderBench(record)).toBe(
     [
       'CPU, Node v20, halflife 1.2.3',
-      'native AVX2: fp32 200.0 Gflop/s, no bf16 (old), memory 40.0 GB/s (copy)',
+      'native AVX2: fp32 200.0 Gflop/s, no bf16 (old), memory read 20.0, copy 40.0, triad 30.0, update 36.0 GB/s',
       '',
-      'case                             step, ms  (quartiles)      Gflop/s  of peak  GB/s  of band  PyTorch, ms  mode       ratio',
-      'tiny (fp32, native, 2 threads)         20  (19.52 – 1,234)    100.0     50 %     –        –           30  compiled  1.50 ×',
-      'adamw (fp32, native, 2 threads)        20  (19.52 – 1,234)    100.0        –  30.0     75 %            –  –              –',
+      'case                             step, ms  (quartiles)      Gflop/s  of peak  GB/s        of band  PyTorch, ms  mode       ratio',
+      'tiny (fp32, native, 2 threads)         20  (19.52 – 1,234)    100.0     50 %     –              –           30  compiled  1.50 ×',
+      'adamw (fp32, native, 2 threads)        20  (19.52 – 1,234)    100.0        –  30.0  75 % (update)            –  –              –',
       '',
-      'Medians with quartiles. Of peak, of band: share of the ceiling measured in turn with the steps.',
+      'Medians with quartiles. Of peak, of band: share of the ceiling measured in turn with the steps; of memory, that of the',
+      'pass that reads and writes in the same proportion.',
       "PyTorch 9.9; the ratio is its time over halflife's.",
     ].join('\n'),
   )

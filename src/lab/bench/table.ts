@@ -13,21 +13,16 @@ export function renderBench({ machine, results }: BenchRecord): string {
     '',
     ...alignColumns([HEAD, ...rows]),
     '',
-    'Medians with quartiles. Of peak, of band: share of the ceiling measured in turn with the steps.',
+    'Medians with quartiles. Of peak, of band: share of the ceiling measured in turn with the steps; of memory, that of the',
+    'pass that reads and writes in the same proportion.',
     ...pytorch,
   ].join('\n')
 }
 
-function ceilingsLine({
-  description,
-  peakFp32,
-  peakBf16,
-  withoutBf16,
-  bandwidth,
-  bandwidthOf,
-}: CeilingsRecord): string {
+function ceilingsLine({ description, peakFp32, peakBf16, withoutBf16, bandwidths }: CeilingsRecord): string {
   const bf16 = peakBf16 === null ? `no bf16 (${withoutBf16})` : `bf16 ${giga(peakBf16)} Gflop/s`
-  return `${description}: fp32 ${giga(peakFp32)} Gflop/s, ${bf16}, memory ${giga(bandwidth)} GB/s (${bandwidthOf})`
+  const memory = Object.entries(bandwidths).map(([name, rate]) => `${name} ${giga(rate)}`)
+  return `${description}: fp32 ${giga(peakFp32)} Gflop/s, ${bf16}, memory ${memory.join(', ')} GB/s`
 }
 
 const HEAD = [
@@ -56,7 +51,7 @@ function resultCells(result: BenchResult): string[] {
     giga(result.flopsPerSecond),
     byBandwidth ? '–' : percent(result.shareOfPeak),
     byBandwidth ? giga(result.bytesPerSecond!) : '–',
-    byBandwidth ? percent(result.shareOfBandwidth!) : '–',
+    byBandwidth ? `${percent(result.shareOfBandwidth!)} (${result.bandwidthOf})` : '–',
     pytorchMs === null ? '–' : milliseconds(pytorchMs),
     pytorchMode ?? '–',
     ratio === null ? '–' : `${ratio.toFixed(2)} ×`,
