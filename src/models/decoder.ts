@@ -10,7 +10,7 @@ import { declareGatedMlp, declareGroupedAttention, declareHead, declareNorm, typ
 import { embedding, gatedMlp, rmsNormed } from '../nn/layers.ts'
 import { normal, parameterList, type ParameterList, type ParameterSpec } from '../nn/parameter.ts'
 import type { Pass } from '../nn/pass.ts'
-import { rotation } from '../nn/rotary.ts'
+import { rotation, type RopeScaling } from '../nn/rotary.ts'
 import { groupedSelfAttention } from '../nn/selfAttention.ts'
 import type { TracedParameters } from '../nn/traced.ts'
 import type { ConfigOf, OutputLayer } from './model.ts'
@@ -18,9 +18,14 @@ import type { ConfigOf, OutputLayer } from './model.ts'
 /** Initial weights: `initializer_range` of Hugging Face's configurations. */
 export const DECODER_INIT = normal(0.02)
 
+/** What all of these may be told besides, save Qwen3's width of heads, which it must. */
+export const DECODER_OPTIONS = ['headDim', 'ropeScaling'] as const
+
 export type DecoderConfig = ConfigOf<'kvHeads' | 'normEps' | 'ropeTheta' | 'tied'> & {
-  /** width / heads where the architecture does not read it. */
+  /** width / heads unless told. */
   readonly headDim?: number
+  /** None unless told. */
+  readonly ropeScaling?: RopeScaling
 }
 
 /** What takes the place of a block's MLP, with its parameters under `name`. */
@@ -72,7 +77,7 @@ export function decoder<Config extends DecoderConfig>({
 
   const hidden = (parameters: TracedParameters, config: Config, ids: Tensor, pass: Pass): Tensor => {
     const [batch, time] = ids.shape as readonly [number, number]
-    const { layers, heads, kvHeads, width, normEps, ropeTheta, headDim = width / heads } = config
+    const { layers, heads, kvHeads, width, normEps, ropeTheta, headDim = width / heads, ropeScaling } = config
     const norm = (name: string, x: Tensor): Tensor => rmsNormed(parameters, name, x, normEps)
     const tokens = reshape(embedding(parameters, 'embed_tokens', ids), [batch * time, width])
     const attention = {
@@ -80,7 +85,7 @@ export function decoder<Config extends DecoderConfig>({
       heads,
       kvHeads,
       headDim,
-      rotation: rotation(pass, time, headDim, ropeTheta),
+      rotation: rotation(pass, time, headDim, ropeTheta, ropeScaling),
       qkNorm: qkNorm && { over: qkNorm, epsilon: normEps },
       window: window(config),
     }

@@ -6,7 +6,7 @@
  *     for each block:  x = x + attention(norm(x));  x = x + swiglu(norm(x))
  *     logits = norm(x) · lm_headᵀ
  */
-import { decoder, denseMlp } from './decoder.ts'
+import { decoder, DECODER_OPTIONS, denseMlp } from './decoder.ts'
 import { defineModel, type ConfigOf } from './model.ts'
 
 type Config = ConfigOf<'kvHeads' | 'feedForward' | 'normEps' | 'ropeTheta' | 'tied'>
@@ -15,5 +15,6 @@ type Config = ConfigOf<'kvHeads' | 'feedForward' | 'normEps' | 'ropeTheta' | 'ti
 export const llama = defineModel({
   name: 'llama',
   reads: ['kvHeads', 'feedForward', 'normEps', 'ropeTheta', 'tied'],
+  optional: DECODER_OPTIONS,
   ...decoder<Config>({ mlp: denseMlp }),
 })

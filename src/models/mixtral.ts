@@ -13,7 +13,7 @@ import { declareExperts, experts, loadBalancing, route, type Routing } from '../
 import type { ParameterSpec } from '../nn/parameter.ts'
 import type { Pass } from '../nn/pass.ts'
 import type { TracedParameters } from '../nn/traced.ts'
-import { DECODER_INIT, decoder, languageHead } from './decoder.ts'
+import { DECODER_INIT, DECODER_OPTIONS, decoder, languageHead } from './decoder.ts'
 import { defineModel, type ConfigOf } from './model.ts'
 
 const reads = [
@@ -62,6 +62,7 @@ function hidden(parameters: TracedParameters, config: Config, ids: Tensor, pass:
 export const mixtral = defineModel({
   name: 'mixtral',
   reads,
+  optional: DECODER_OPTIONS,
   declareParameters: (config): readonly ParameterSpec[] => architecture(() => {}).declareParameters(config),
   hidden,
   outputLayer: languageHead,

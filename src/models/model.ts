@@ -17,6 +17,7 @@
 import { matmul, mul, scope, transpose, type Tensor } from '../engine/index.ts'
 import type { ParameterSpec } from '../nn/parameter.ts'
 import type { Pass } from '../nn/pass.ts'
+import type { RopeScaling } from '../nn/rotary.ts'
 import type { TracedParameters } from '../nn/traced.ts'
 
 /** All that a configuration can say of a model. */
@@ -55,6 +56,8 @@ export interface ModelValues {
   readonly normEps: number
   /** Base of the rotary wavelengths. */
   readonly ropeTheta: number
+  /** How rotary wavelengths are stretched for longer texts. */
+  readonly ropeScaling: RopeScaling
   /** Share of a head's width that is rotated, above 0 to 1. */
   readonly rotaryShare: number
   /** A query sees this many keys, its own included; 0 for all before it. */
@@ -82,6 +85,7 @@ export const ownPaths = [
   'softCap',
   'normEps',
   'ropeTheta',
+  'ropeScaling',
   'rotaryShare',
   'window',
   'tied',
@@ -105,6 +109,8 @@ export interface OutputLayer {
 export interface Architecture<Name extends string, K extends OwnPath> {
   readonly name: Name
   readonly reads: readonly K[]
+  /** Values that it reads where they are given, and that are null for what is usual. */
+  readonly optional?: readonly OwnPath[]
   /** All parameters, each with its role, in the order of their use. Allocates nothing. */
   declareParameters(config: ConfigOf<K>): readonly ParameterSpec[]
   /** What the output layer reads: ids i32 [B, T] -> [N, C], N = B·T. */
@@ -118,6 +124,7 @@ export interface Architecture<Name extends string, K extends OwnPath> {
 export interface Model<Name extends string = string, K extends OwnPath = OwnPath> {
   readonly name: Name
   readonly reads: readonly K[]
+  readonly optional: readonly OwnPath[]
   declareParameters(config: ModelConfig): readonly ParameterSpec[]
   hidden(parameters: TracedParameters, config: ModelConfig, ids: Tensor, pass: Pass): Tensor
   outputLayer(parameters: TracedParameters, config: ModelConfig): OutputLayer
@@ -128,10 +135,11 @@ export interface Model<Name extends string = string, K extends OwnPath = OwnPath
 export function defineModel<const Name extends string, const K extends OwnPath>(
   architecture: Architecture<Name, K>,
 ): Model<Name, K> {
-  const { name, reads } = architecture
+  const { name, reads, optional = [] } = architecture
   const read = (config: ModelConfig): ConfigOf<K> => {
     const missing = reads.filter((path) => config[path] === null || config[path] === undefined)
-    const unread = ownPaths.filter((path) => !reads.some((known) => known === path))
+    const given = optional.filter((path) => config[path] !== null && config[path] !== undefined)
+    const unread = ownPaths.filter((path) => ![...reads, ...given].some((known) => known === path))
     if (missing.length === 0)
       return { ...config, ...Object.fromEntries(unread.map((path) => [path, undefined])) } as ConfigOf<K>
     throw new Error(`The architecture ${name} reads ${missing.join(', ')}, which its configuration lacks.`)
@@ -139,6 +147,7 @@ export function defineModel<const Name extends string, const K extends OwnPath>(
   return {
     name,
     reads,
+    optional,
     declareParameters: (config) => architecture.declareParameters(read(config)),
     hidden: (parameters, config, ids, pass) => architecture.hidden(parameters, read(config), ids, pass),
     outputLayer: (parameters, config) => architecture.outputLayer(parameters, read(config)),

@@ -11,5 +11,6 @@ type Config = ConfigOf<'kvHeads' | 'headDim' | 'feedForward' | 'normEps' | 'rope
 export const qwen3 = defineModel({
   name: 'qwen3',
   reads: ['kvHeads', 'headDim', 'feedForward', 'normEps', 'ropeTheta', 'tied'],
+  optional: ['ropeScaling'],
   ...decoder<Config>({ mlp: denseMlp, qkNorm: 'head' }),
 })

@@ -26,7 +26,9 @@ export function checkReads(model: Model, fields: ReadonlyMap<string, Field>): vo
       hint,
     )
   }
-  const missing = read.filter((path) => OWN_MODEL_PATHS.has(path) && (fields.get(path)?.value ?? null) === null)
+  const missing = model.reads
+    .map((path) => `model.${path}`)
+    .filter((path) => (fields.get(path)?.value ?? null) === null)
   if (missing.length === 0) return
   throw new RecipeError(
     `The architecture ${model.name} needs ${missing.join(', ')}, which nothing gives.`,

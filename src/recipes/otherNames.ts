@@ -32,6 +32,7 @@ export const OTHER_NAMES: ReadonlyMap<string, RecipePath> = new Map<string, Reci
   ['layer_norm_eps', 'model.normEps'],
   ['norm_eps', 'model.normEps'],
   ['rope_theta', 'model.ropeTheta'],
+  ['rope_scaling', 'model.ropeScaling'],
   ['rotary_pct', 'model.rotaryShare'],
   ['partial_rotary_factor', 'model.rotaryShare'],
   ['sliding_window', 'model.window'],

@@ -34,6 +34,7 @@ describe('the recipes', () => {
         softCap: null,
         normEps: null,
         ropeTheta: null,
+        ropeScaling: null,
         rotaryShare: null,
         window: null,
         tied: null,
@@ -101,7 +102,8 @@ describe('the recipes', () => {
       expect(['published', 'code', 'note', 'assumed'], path).toContain(evidence)
       expect(source.length, path).toBeGreaterThan(10)
     }
-    const read = modelPathsOf(findModel(String(fields['model.architecture'].value)))
+    const { reads } = findModel(String(fields['model.architecture'].value))
+    const read: readonly string[] = modelPathsOf({ reads, optional: [] })
     const paths = recipePaths().map(({ path }) => path)
     const held = paths.filter((path) => !path.startsWith('model.') || read.includes(path))
     expect(Object.keys(fields).toSorted()).toEqual(held.toSorted())

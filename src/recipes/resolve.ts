@@ -147,8 +147,8 @@ export function checkConfig(config: unknown, origin: string): RecipeConfig {
   )
   for (const [path, value] of Object.entries(ADDED_LATER)) if (!values.has(path)) values.set(path, value)
   const model = findModel(String(values.get('model.architecture')))
-  const read = new Set<string>(modelPathsOf(model))
-  for (const path of OWN_MODEL_PATHS) if (!read.has(path) && !values.has(path)) values.set(path, null)
+  const needed = new Set<string>(model.reads.map((path) => `model.${path}`))
+  for (const path of OWN_MODEL_PATHS) if (!needed.has(path) && !values.has(path)) values.set(path, null)
   const missing = [...FIELDS.keys()].filter((path) => !values.has(path))
   if (missing.length > 0) {
     throw new RecipeError(

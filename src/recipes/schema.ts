@@ -78,6 +78,20 @@ const decayForm = z.custom<DecayFormSpec>().superRefine((value, context) => {
   }
 })
 
+/** RopeScaling of src/nn/rotary.ts. */
+const ropeScaling = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('linear'), factor: z.number().min(1) }),
+  z
+    .strictObject({
+      kind: z.literal('llama3'),
+      factor: z.number().min(1),
+      lowFactor: z.number().gt(0),
+      highFactor: z.number().gt(0),
+      originalContext: z.int().min(1),
+    })
+    .refine(({ lowFactor, highFactor }) => lowFactor < highFactor, 'lowFactor must be below highFactor'),
+])
+
 export const recipeSchema = z.strictObject({
   model: z.strictObject({
     architecture: field(
@@ -117,6 +131,11 @@ export const recipeSchema = z.strictObject({
     ),
     normEps: own(z.number().gt(0), 'a number above 0', 'ε of the norms.'),
     ropeTheta: own(z.number().gt(1), 'a number above 1', 'Base of the rotary wavelengths.'),
+    ropeScaling: own(
+      ropeScaling,
+      'a map such as {kind: linear, factor: 4}, or {kind: llama3, factor: 8, lowFactor: 1, highFactor: 4, originalContext: 8192}',
+      'How rotary wavelengths are stretched for longer texts than the model was first trained on.',
+    ),
     rotaryShare: own(
       z.number().gt(0).max(1),
       'a number above 0, at most 1',
@@ -265,9 +284,9 @@ export const FIELDS: ReadonlyMap<string, RecipeField> = new Map(
 export type OwnModelPath = `model.${OwnPath}`
 export const OWN_MODEL_PATHS: ReadonlySet<string> = new Set(ownPaths.map((path): OwnModelPath => `model.${path}`))
 
-/** The paths under `model.` that an architecture reads, in order. */
-export function modelPathsOf({ reads }: Pick<Model, 'reads'>): readonly RecipePath[] {
-  const read = new Set<string>(reads.map((path) => `model.${path}`))
+/** The paths under `model.` that an architecture reads, in order, those included that may be null. */
+export function modelPathsOf({ reads, optional }: Pick<Model, 'reads' | 'optional'>): readonly RecipePath[] {
+  const read = new Set<string>([...reads, ...optional].map((path) => `model.${path}`))
   return [...FIELDS.values()]
     .map(({ path }) => path)
     .filter((path) => path.startsWith('model.') && (!OWN_MODEL_PATHS.has(path) || read.has(path)))

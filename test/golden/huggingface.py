@@ -1,7 +1,7 @@
 """Writes the folders of huggingface/ beside this file: tiny random models of `transformers`, and what they compute.
 
     python3 -m venv /tmp/torchenv && /tmp/torchenv/bin/pip install torch transformers
-    /tmp/torchenv/bin/python test/golden/huggingface.py
+    /tmp/torchenv/bin/python test/golden/huggingface.py [name …]
 
 Per architecture, as `save_pretrained` writes them: config.json and model.safetensors (sharded for one of them; F32, F16
 or BF16, in which the weights are exact). Beside them expected.json with two batches of ids and their losses, the losses
@@ -15,6 +15,7 @@ import copy
 import json
 import os
 import shutil
+import sys
 import tempfile
 
 import torch
@@ -49,6 +50,33 @@ MODELS = {
     "gpt_neox": (
         hf.GPTNeoXConfig(**{**SIZES, **IDS, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 16}),
         torch.bfloat16,
+        None,
+    ),
+    # LLaMA 3.1's wavelengths, of which some stay, some are interpolated and some stretched; heads wider than width / heads
+    "llama_scaled": (
+        hf.LlamaConfig(
+            **{**GROUPED, "max_position_embeddings": 32},
+            head_dim=8,
+            rope_parameters={
+                "rope_type": "llama3",
+                "rope_theta": 50.0,
+                "factor": 4.0,
+                "low_freq_factor": 0.5,
+                "high_freq_factor": 1.25,
+                "original_max_position_embeddings": 12,
+            },
+        ),
+        torch.bfloat16,
+        None,
+    ),
+    "mistral_scaled": (
+        hf.MistralConfig(
+            **GROUPED,
+            sliding_window=None,
+            head_dim=6,
+            rope_parameters={"rope_type": "linear", "rope_theta": 100.0, "factor": 2.5},
+        ),
+        torch.float32,
         None,
     ),
 }
@@ -138,8 +166,10 @@ def golden(name, config, dtype, shard_bytes, seed):
 def main():
     torch.set_num_threads(1)
     hf.logging.set_verbosity_error()
+    chosen = sys.argv[1:] or MODELS
     for seed, (name, (config, dtype, shard_bytes)) in enumerate(MODELS.items(), start=1337):
-        golden(name, config, dtype, shard_bytes, seed)
+        if name in chosen:
+            golden(name, config, dtype, shard_bytes, seed)
 
 
 if __name__ == "__main__":

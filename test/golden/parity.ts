@@ -76,7 +76,7 @@ export function measureParity(folder: string, createBackend: () => Backend): Par
 
 /** Whether the architecture of a golden folder is there. */
 export function isSupported(name: string): boolean {
-  return models.has(name.replace('_', '-'))
+  return models.has(name.replace(/_scaled$/, '').replace('_', '-'))
 }
 
 function openGolden(folder: string, { model, parameters }: Pretrained) {

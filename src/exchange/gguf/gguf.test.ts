@@ -264,6 +264,22 @@ test.each(['mistral', 'olmo2'])('%s, which llama.cpp would read as something els
   source.close()
 })
 
+test('stretched wavelengths are a table of LLaMA 3.1’s, or a factor; heads may be wider than their share', async () => {
+  const llama = openHuggingFace(join(GOLDEN_FOLDER, 'llama_scaled'))
+  const { metadata, tensors } = await written(llama, 'F16')
+  llama.close()
+  expect(metadata).toMatchObject({ 'llama.attention.key_length': 8, 'llama.rope.dimension_count': 8 })
+  const table = tensors.get('rope_freqs.weight')
+  expect([table?.shape, table?.type]).toEqual([[4], 0])
+  expect(table?.values[0]).toBe(1)
+  expect(table?.values[3]).toBe(4)
+  const mistral = openHuggingFace(join(GOLDEN_FOLDER, 'mistral_scaled'))
+  const linear = await written(mistral, 'F32')
+  mistral.close()
+  expect(linear.metadata).toMatchObject({ 'llama.rope.scaling.type': 'linear', 'llama.rope.scaling.factor': 2.5 })
+  expect(linear.tensors.has('rope_freqs.weight')).toBe(false)
+})
+
 test('rows of neighbours and of halves are each other’s inverse', () => {
   const w = Float32Array.from({ length: 3 * 6 * 2 }, (_, i) => i)
   expect(neighboursToHalves(halvesToNeighbours(w, 3, 18), 3, 18)).toEqual(w)

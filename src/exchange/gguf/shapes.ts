@@ -1,4 +1,6 @@
 /** What llama.cpp calls the architectures, their values and their tensors (its src/llama-arch.cpp, and gguf-py's constants). */
+import type { TensorToMake } from '../../checkpoint/index.ts'
+import { ropeDivisors } from '../../nn/rotary.ts'
 import type { ModelSettings } from '../pretrained.ts'
 import type { GgufValue } from './container.ts'
 
@@ -13,6 +15,8 @@ export interface GgufShape {
   readonly turnsNeighbours: boolean
   /** The model that it holds, where it has more parameters than ours: those are zero. */
   readonly completed?: (model: ModelSettings) => ModelSettings
+  /** Tensors besides the parameters. */
+  readonly tables?: (model: ModelSettings) => ReadonlyMap<string, TensorToMake>
   /** Why a model cannot be written; undefined where it can. */
   readonly refuses?: (model: ModelSettings) => string | undefined
 }
@@ -63,6 +67,29 @@ function decoderValues(model: ModelSettings): ReadonlyMap<string, GgufValue> {
     ['rope.dimension_count', u32(headDim)],
     ['rope.freq_base', f32(model.ropeTheta ?? 10_000)],
     ['vocab_size', u32(vocab)],
+    ...(model.ropeScaling?.kind === 'linear' ? linearScaling(model.ropeScaling.factor) : []),
+  ])
+}
+
+function linearScaling(factor: number): readonly (readonly [string, GgufValue])[] {
+  return [
+    ['rope.scaling.type', { type: 'string', value: 'linear' }],
+    ['rope.scaling.factor', f32(factor)],
+  ]
+}
+
+/** Tensors that no parameter is: what LLaMA 3.1 divides each frequency by. */
+function frequencyDivisors({
+  width,
+  heads,
+  headDim,
+  ropeTheta,
+  ropeScaling,
+}: ModelSettings): ReadonlyMap<string, TensorToMake> {
+  if (ropeScaling?.kind !== 'llama3') return new Map()
+  const divisors = ropeDivisors(headDim ?? width / heads, ropeTheta ?? 10_000, ropeScaling)
+  return new Map([
+    ['rope_freqs.weight', { shape: [divisors.length], dtype: 'F32', make: () => Float32Array.from(divisors) }],
   ])
 }
 
@@ -85,6 +112,7 @@ const llama: GgufShape = {
   name: 'llama',
   values: decoderValues,
   modules: new Map(DECODER_MODULES),
+  tables: frequencyDivisors,
   turnsNeighbours: true,
 }
 
@@ -104,6 +132,8 @@ const qwen3: GgufShape = {
     ['layers.#.self_attn.q_norm', 'blk.#.attn_q_norm'],
     ['layers.#.self_attn.k_norm', 'blk.#.attn_k_norm'],
   ]),
+  refuses: ({ ropeScaling }) =>
+    ropeScaling?.kind === 'llama3' ? "llama.cpp's qwen3 stretches no wavelengths as LLaMA 3.1 does" : undefined,
   turnsNeighbours: false,
 }
 

@@ -42,7 +42,7 @@ export function writeGgufModel(
   const own = new Map(source.parameters.map((parameter) => [parameter.name, parameter]))
   const model = shape.completed?.(source.model) ?? source.model
   const declared = findModel(model.architecture).declareParameters(model)
-  const tensors = new Map(
+  const parameters = new Map<string, TensorToMake>(
     declared.map((parameter) => {
       const name = nameOf(shape, parameter.name)
       const type = staysSingle(parameter) ? 'F32' : dtype
@@ -56,6 +56,7 @@ export function writeGgufModel(
       return [name, { shape: size, dtype: type, make } satisfies TensorToMake] as const
     }),
   )
+  const tensors = new Map([...parameters, ...(shape.tables?.(model) ?? [])])
   const vocabulary = tokenizerValues(source, tokenizer)
   const metadata = new Map<string, GgufValue>([
     ['general.architecture', { type: 'string', value: shape.name }],

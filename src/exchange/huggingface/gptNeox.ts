@@ -3,7 +3,7 @@ import { gptNeox } from '../../models/index.ts'
 import type { ModelSettings } from '../pretrained.ts'
 import { flag, positive, share, wholeNumber, type ConfigReader } from './configReader.ts'
 import type { ModelClass } from './modelClass.ts'
-import { readRopeTheta, writeRopeTheta } from './rope.ts'
+import { readRopeTheta, writeRope } from './rope.ts'
 
 function readConfig(config: ConfigReader): ModelSettings {
   const width = config.read('hidden_size', wholeNumber)
@@ -45,7 +45,7 @@ export const gptNeoxClass: ModelClass = {
     max_position_embeddings: context,
     num_attention_heads: heads,
     num_hidden_layers: layers,
-    ...writeRopeTheta(ropeTheta ?? 10_000, { partial_rotary_factor: rotaryShare }),
+    ...writeRope({ ropeTheta: ropeTheta ?? 10_000 }, { partial_rotary_factor: rotaryShare }),
     rotary_emb_base: ropeTheta,
     rotary_pct: rotaryShare,
     tie_word_embeddings: tied,

@@ -100,6 +100,23 @@ describe.each(supported)('%s', (name) => {
   })
 })
 
+test.each([
+  [
+    { rope_parameters: null, rope_scaling: { type: 'linear', factor: 2 } },
+    { kind: 'linear', factor: 2 },
+  ],
+  [
+    { rope_parameters: { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4 } },
+    { kind: 'llama3', factor: 8, lowFactor: 1, highFactor: 4, originalContext: 16 },
+  ],
+])('stretched wavelengths in the older and the newer form: %j', (changes, ropeScaling) => {
+  copyOf('llama')
+  changeConfig(changes)
+  const source = openHuggingFace(folder)
+  source.close()
+  expect(source.model.ropeScaling).toEqual(ropeScaling)
+})
+
 describe('a folder that is not right', () => {
   test.each([
     ['of another class', { architectures: ['BertModel'] }, /of the class BertModel, which is not supported/],
@@ -128,17 +145,22 @@ describe('a folder that is not right', () => {
 
   test.each([
     [
-      'scaled rotary positions',
-      { rope_parameters: { rope_type: 'llama3', rope_theta: 5e5 } },
-      /"rope_parameters.rope_type" is "llama3"/,
+      'wavelengths stretched in an unknown way',
+      { rope_parameters: { rope_type: 'yarn', rope_theta: 5e5, factor: 4 } },
+      /"rope_parameters.rope_type" is "yarn" .* does not have/,
     ],
     [
       'the older form of them',
-      { rope_parameters: null, rope_scaling: { type: 'linear', factor: 2 } },
-      /"rope_scaling.type" is "linear"/,
+      { rope_parameters: null, rope_scaling: { type: 'dynamic', factor: 2 } },
+      /"rope_scaling.type" is "dynamic"/,
+    ],
+    [
+      'half of what stretches them',
+      { rope_parameters: { rope_type: 'llama3', rope_theta: 5e5, factor: 8 } },
+      /"rope_parameters.low_freq_factor" is missing/,
     ],
     ['biases', { attention_bias: true }, /"attention_bias" is true/],
-    ['heads of their own width', { head_dim: 8 }, /"head_dim" is 8/],
+    ['heads of another width than its weights', { head_dim: 8 }, /q_proj.weight is \[16, 16\], expected \[32, 16\]/],
   ])('llama with %s', (_, changes, message) => {
     copyOf('llama')
     changeConfig(changes)

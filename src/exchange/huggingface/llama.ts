@@ -3,7 +3,7 @@ import { llama } from '../../models/index.ts'
 import type { ModelSettings } from '../pretrained.ts'
 import { flag, positive, wholeNumber, type ConfigReader } from './configReader.ts'
 import type { ModelClass } from './modelClass.ts'
-import { readRopeTheta, writeRopeTheta } from './rope.ts'
+import { readRope, writeRope } from './rope.ts'
 
 /** What a class takes for keys that a configuration lacks. */
 export interface DecoderDefaults {
@@ -30,7 +30,7 @@ export function readDecoder(config: ConfigReader, { eps, theta, kvHeads }: Decod
     kvHeads: config.read('num_key_value_heads', wholeNumber, kvHeads ?? heads),
     feedForward: config.read('intermediate_size', wholeNumber),
     normEps: config.read('rms_norm_eps', positive, eps),
-    ropeTheta: readRopeTheta(config, theta),
+    ...readRope(config, theta),
     tied: config.read('tie_word_embeddings', flag, false),
   }
 }
@@ -48,7 +48,10 @@ export function writeDecoder(model: ModelSettings): Readonly<Record<string, unkn
     num_hidden_layers: model.layers,
     num_key_value_heads: model.kvHeads,
     rms_norm_eps: model.normEps,
-    ...writeRopeTheta(model.ropeTheta ?? 10_000),
+    ...writeRope({
+      ropeTheta: model.ropeTheta ?? 10_000,
+      ...(model.ropeScaling ? { ropeScaling: model.ropeScaling } : {}),
+    }),
     tie_word_embeddings: model.tied,
     vocab_size: model.vocab,
   }
@@ -65,10 +68,20 @@ export const DECODER_FILES = {
   ignored: SAVED_ANGLES,
 } as const
 
+function plainHeadDim(config: ConfigReader): number {
+  return config.read('hidden_size', wholeNumber) / config.read('num_attention_heads', wholeNumber)
+}
+
 /** Throws ExchangeError unless heads are as wide as the width leaves them. */
 export function expectPlainHeads(config: ConfigReader): void {
-  const wide = config.read('hidden_size', wholeNumber) / config.read('num_attention_heads', wholeNumber)
-  config.expect('head_dim', wide, wide)
+  config.expect('head_dim', plainHeadDim(config), plainHeadDim(config))
+}
+
+/** The width of heads where it is another than the width leaves them. */
+export function readHeadDim(config: ConfigReader): { readonly headDim?: number } {
+  const plain = plainHeadDim(config)
+  const headDim = config.has('head_dim') ? config.read('head_dim', wholeNumber) : plain
+  return headDim === plain ? {} : { headDim }
 }
 
 export const llamaClass: ModelClass = {
@@ -76,13 +89,12 @@ export const llamaClass: ModelClass = {
   modelType: 'llama',
   architecture: llama.name,
   readConfig(config) {
-    expectPlainHeads(config)
     config.expect('mlp_bias', false, false)
-    return { architecture: llama.name, ...readDecoder(config, { eps: 1e-6 }) }
+    return { architecture: llama.name, ...readDecoder(config, { eps: 1e-6 }), ...readHeadDim(config) }
   },
   writeConfig: (model) => ({
     ...writeDecoder(model),
-    head_dim: model.width / model.heads,
+    head_dim: model.headDim ?? model.width / model.heads,
     mlp_bias: false,
     pretraining_tp: 1,
   }),

@@ -2,21 +2,26 @@
 import { z } from 'zod'
 import { mistral, olmo2, qwen3 } from '../../models/index.ts'
 import { wholeNumber } from './configReader.ts'
-import { DECODER_FILES, expectPlainHeads, readDecoder, writeDecoder } from './llama.ts'
+import { DECODER_FILES, expectPlainHeads, readDecoder, readHeadDim, writeDecoder } from './llama.ts'
 import type { ModelClass } from './modelClass.ts'
+import { readRopeTheta } from './rope.ts'
 
 export const mistralClass: ModelClass = {
   name: 'MistralForCausalLM',
   modelType: 'mistral',
   architecture: mistral.name,
   readConfig(config) {
-    expectPlainHeads(config)
     const window = config.read('sliding_window', wholeNumber.nullable(), 4096)
-    return { architecture: mistral.name, ...readDecoder(config, { eps: 1e-6, kvHeads: 8 }), window: window ?? 0 }
+    return {
+      architecture: mistral.name,
+      ...readDecoder(config, { eps: 1e-6, kvHeads: 8 }),
+      ...readHeadDim(config),
+      window: window ?? 0,
+    }
   },
   writeConfig: (model) => ({
     ...writeDecoder(model),
-    head_dim: model.width / model.heads,
+    head_dim: model.headDim ?? model.width / model.heads,
     sliding_window: (model.window ?? 0) === 0 ? null : model.window,
   }),
   ...DECODER_FILES,
@@ -52,6 +57,7 @@ export const olmo2Class: ModelClass = {
   architecture: olmo2.name,
   readConfig(config) {
     expectPlainHeads(config)
+    readRopeTheta(config) // never stretched
     return { architecture: olmo2.name, ...readDecoder(config, { eps: 1e-5 }), zLoss: 0 }
   },
   writeConfig: writeDecoder,

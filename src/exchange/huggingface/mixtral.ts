@@ -5,7 +5,7 @@
 import { mixtral } from '../../models/index.ts'
 import { parameterCount, type ParameterSpec } from '../../nn/parameter.ts'
 import { flag, weight, wholeNumber } from './configReader.ts'
-import { DECODER_FILES, expectPlainHeads, readDecoder, writeDecoder } from './llama.ts'
+import { DECODER_FILES, readDecoder, readHeadDim, writeDecoder } from './llama.ts'
 import type { ModelClass, Piece } from './modelClass.ts'
 
 const EXPERT_TENSOR = /^(layers\.\d+\.block_sparse_moe\.experts)\.(w[123]\.weight)$/
@@ -15,13 +15,13 @@ export const mixtralClass: ModelClass = {
   modelType: 'mixtral',
   architecture: mixtral.name,
   readConfig(config) {
-    expectPlainHeads(config)
     config.expect('router_jitter_noise', 0, 0)
     // transformers adds the balancing loss only where it is asked for the router's logits
     const balances = config.read('output_router_logits', flag, false)
     return {
       architecture: mixtral.name,
       ...readDecoder(config, { eps: 1e-5, theta: 1e6, kvHeads: 8 }),
+      ...readHeadDim(config),
       experts: config.read('num_local_experts', wholeNumber, 8),
       expertsPerToken: config.read('num_experts_per_tok', wholeNumber, 2),
       balanceLoss: balances ? config.read('router_aux_loss_coef', weight, 0.001) : 0,
@@ -30,6 +30,7 @@ export const mixtralClass: ModelClass = {
   },
   writeConfig: (model) => ({
     ...writeDecoder(model),
+    ...(model.headDim ? { head_dim: model.headDim } : {}),
     num_local_experts: model.experts,
     num_experts_per_tok: model.expertsPerToken,
     output_router_logits: (model.balanceLoss ?? 0) > 0,

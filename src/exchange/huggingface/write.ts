@@ -158,7 +158,7 @@ function sum(numbers: readonly number[]): number {
 
 /** Keys that transformers takes for floats, and refuses where they are written without a point. */
 const FLOATS =
-  /^(\s*"(?:attn_pdrop|embd_pdrop|resid_pdrop|summary_first_dropout|classifier_dropout|attention_dropout|hidden_dropout|router_jitter_noise|router_aux_loss_coef|rope_theta|rotary_pct|partial_rotary_factor|rms_norm_eps|layer_norm_eps|layer_norm_epsilon|initializer_range)": -?\d+)(,?)$/gm
+  /^(\s*"(?:attn_pdrop|embd_pdrop|resid_pdrop|summary_first_dropout|classifier_dropout|attention_dropout|hidden_dropout|router_jitter_noise|router_aux_loss_coef|rope_theta|factor|low_freq_factor|high_freq_factor|rotary_pct|partial_rotary_factor|rms_norm_eps|layer_norm_eps|layer_norm_epsilon|initializer_range)": -?\d+)(,?)$/gm
 
 function configText(config: Readonly<Record<string, unknown>>): Uint8Array {
   return Buffer.from(`${JSON.stringify(config, null, 2).replaceAll(FLOATS, '$1.0$2')}\n`)
