@@ -28,7 +28,14 @@ for (const { name, unavailable } of availableBackends()) {
   for (const model of goldenModels.filter(isSupported)) {
     const parity = measureParity(join(GOLDEN_FOLDER, model), () => createBackend({ backend: name, threads: 1 }))
     const { logits, loss, gradients, stepLosses, stepWeights } = parity
-    console.log(`| ${[parity.format, ...[logits, loss, gradients, stepLosses, stepWeights].map(show)].join(' | ')} |`)
+    console.log(
+      `| ${[labelOf(model, parity.format), ...[logits, loss, gradients, stepLosses, stepWeights].map(show)].join(' | ')} |`,
+    )
   }
   console.log()
+}
+
+/** What the folder has besides the class. */
+function labelOf(name: string, format: string): string {
+  return name.endsWith('_scaled') ? `${format}, stretched wavelengths, wider heads` : format
 }

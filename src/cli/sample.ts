@@ -68,6 +68,9 @@ async function writeSample(folder: string, flags: SampleFlags, { out, err }: Ter
   const { recipe, config, tokenizer, step } = await readSavedRun(folder, which)
   const { prompt = '', special = false } = flags
   tokenizer.encode(prompt, { special }) // a prompt that cannot be written is refused before anything is compiled
+  if (config.train.precision === 'bf16') {
+    err.line(`${err.style('yellow', 'note:')} the run was trained with products in bf16; text is made with fp32.`)
+  }
   const backend = createBackend(backendOptions(flags))
   try {
     const checkpoint = findCheckpoint(folder, which)

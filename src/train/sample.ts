@@ -85,7 +85,7 @@ export async function openSampler(backend: Backend, path: string, which?: 'last'
   return { ...createSampler(backend, config, tokenizer), folder, record: metadata }
 }
 
-/** A sampler over the weights that `backend`'s buffers hold, as after training. */
+/** A sampler over the weights that `backend`'s buffers hold, as after training; it computes in fp32 whatever the run did. */
 export function createSampler(backend: Backend, config: RecipeConfig, tokenizer: Tokenizer): Sampler {
   const setup = modelSetup(config, tokenizer.vocab)
   const { context, vocab } = setup.config
