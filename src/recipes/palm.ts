@@ -33,13 +33,13 @@ const nano = defineRecipe<typeof architecture>(
       { factored: false, beta1: 0.9, decayExponent: 0.8 },
       `${PAPER}, §5: not factored, β1 = 0.9, β2 = 1 − k^−0.8; steps scaled by the parameters’ RMS as ${T5X} does`,
     ),
-    'optimizer.learningRate': published(1e-2, HELD),
+    'optimizer.learningRate': assumed(2e-2, 'chosen here: the published 0.01 is slow for so short a run'),
     'optimizer.weightDecay': published(1, `${PAPER}, §5: λ = lr², so the factor is 1`),
     'optimizer.betas': code(null, `${T5X} takes β1 alone; β2 follows the step`),
     'optimizer.eps': code(null, `${T5X} has ε1 = 1e-30 and ε2 = 1e-3, its defaults`),
     'optimizer.policy': assumed('all', `${T5X} has no mask; whether PaLM left any out is not published`),
     'schedule.kind': published('inverse-square-root-held', HELD),
-    'schedule.warmup': assumed(32, 'a 25th of the run, as the 10,000 of 255,000 steps of the 540B'),
+    'schedule.warmup': assumed(100, 'chosen here: an eighth of the run at the peak, where the 540B has a 25th'),
     'schedule.floor': assumed(0, 'none is published'),
   },
 )
@@ -82,7 +82,12 @@ export const palm = family({
   title: 'PaLM',
   nano,
   warmup: () => 10_000,
-  fields: (size, steps) => ({ 'schedule.floor': assumed(0, 'none is published'), ...length(size, steps) }),
+  fields: (size, steps) => ({
+    'optimizer.learningRate': published(size.learningRate, HELD),
+    'schedule.warmup': published(10_000, HELD),
+    'schedule.floor': assumed(0, 'none is published'),
+    ...length(size, steps),
+  }),
 })
 
 const noteNano = defineRecipe<typeof architecture>(
