@@ -101,7 +101,7 @@ export function recipeList(): string {
   return [
     ...single,
     '',
-    'By size, as in llama@nano: nano to train in under a minute, micro and mini in hours, the published ones to plan:',
+    'By size, as in llama@nano: nano trains in under a minute, micro in minutes, mini in hours; the published ones are to plan:',
     ...sized,
   ].join('\n')
 }

@@ -1,4 +1,4 @@
-/** The two trainable sizes above `@nano`: the same shapes, wider and deeper, for an hour or a night on two cores. */
+/** The two trainable sizes above `@nano`: the same shapes, wider and deeper, for minutes or some two hours on two cores. */
 import { assumed, type Evidenced, type Recipe } from './recipe.ts'
 import type { RecipePath } from './schema.ts'
 
@@ -69,7 +69,7 @@ function pace(nano: Recipe, slower: number, steps: number): Partial<Record<Recip
   const held = nano.fields['schedule.kind'].value === 'inverse-square-root-held'
   const warmup = Math.round((value('schedule.warmup') * steps) / value('schedule.steps'))
   return {
-    'schedule.steps': assumed(steps, 'chosen here: some hours on two cores, or a night'),
+    'schedule.steps': assumed(steps, 'chosen here: five minutes on two cores for micro, two hours for mini'),
     ...(held ? { 'schedule.warmup': assumed(warmup, 'the same share of the run as in the nano size') } : {}),
     ...(relative
       ? {}
