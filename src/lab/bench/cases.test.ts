@@ -3,6 +3,7 @@ import { createBackend } from '../../engine/index.ts'
 import type { BenchCase } from './benchCase.ts'
 import { benchCases, selectCases, UnknownCaseError } from './cases.ts'
 import { stepsOfRound } from './run.ts'
+import { checkFirstLoss } from './stepCases.ts'
 
 const namesOf = (cases: readonly BenchCase[]): string[] => cases.map(({ name }) => name)
 const find = (name: string): BenchCase => benchCases.find((one) => one.name === name)!
@@ -45,6 +46,12 @@ describe('work', () => {
     const backend = createBackend({ backend: 'interpreter' })
     const flops = ['forward', 'dx', 'dw'].map((part) => find(`matmul.out.${part}`).prepare(backend, 'fp32').flops)
     expect(flops).toEqual(Array.from({ length: 3 }, () => 2 * 1024 * 768 * 768))
+  })
+
+  test('a step whose first loss is another than ln V is not timed', () => {
+    expect(() => checkFirstLoss(Math.log(65) + 0.4, 65)).not.toThrow()
+    expect(() => checkFirstLoss(0, 65)).toThrow(/first loss of the step is 0; expected about ln 65 = 4.174/)
+    expect(() => checkFirstLoss(Number.NaN, 65)).toThrow(/NaN/)
   })
 
   test('the gradient of attention is two and a half times its forward pass', () => {

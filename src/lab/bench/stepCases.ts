@@ -22,6 +22,8 @@ import { LEARNING_RATE, pytorchWorkload, stepOf, workloads, type Workload } from
 
 const SEED = 1337
 const FLOAT_BYTES = 4
+/** As in `pytorch.py`. */
+const FIRST_LOSS_TOLERANCE = 0.5
 
 /** How a case of whole steps differs from others. */
 interface StepOptions {
@@ -67,8 +69,16 @@ function prepareStep(backend: Backend, workload: Workload, precision: Precision)
       fillBatch(backend, graph, setup, (k) => (k * 31 + step * 17) % vocab)
       fillScalars({ step: step++, learningRate: LEARNING_RATE })
       executable.run()
+      if (step === 1) checkFirstLoss(backend.buffer(bufferName(graph.name, 'loss'), 'f32', [])[0]!, vocab)
     },
   }
+}
+
+/** What computes something else is not worth timing: an untrained model finds all V tokens alike, so its loss is ln V. */
+export function checkFirstLoss(loss: number, vocab: number): void {
+  const expected = Math.log(vocab)
+  if (Math.abs(loss - expected) < FIRST_LOSS_TOLERANCE) return
+  throw new Error(`the first loss of the step is ${loss}; expected about ln ${vocab} = ${expected.toFixed(3)}`)
 }
 
 /** Targets follow from the ids, so that there is something to learn. */
