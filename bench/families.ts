@@ -12,10 +12,9 @@
 import { parseArgs } from 'node:util'
 import { availableParallelism } from 'node:os'
 import { loadCorpus, unigramEntropy, type Corpus } from '../src/data/index.ts'
-import { createBackend, type BackendName } from '../src/engine/index.ts'
+import { createBackend, createCeilings, type BackendName } from '../src/engine/index.ts'
 import { families, resolveRecipe, type ResolvedRecipe } from '../src/recipes/index.ts'
 import { train, type EvaluationEvent, type TrainSummary } from '../src/train/index.ts'
-import { peakOf } from './peak.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -98,7 +97,7 @@ async function agreeAll(): Promise<void> {
 }
 
 async function timeAll(): Promise<void> {
-  const peak = peakOf(threads)
+  const ceilings = createCeilings({ threads, arrayBytes: 2 ** 20 }) // only the peak is asked for
   row('recipe', 'parameters', 'Gflop a step', 'step, ms (quartiles)', 'Gflop/s', 'peak beside it', 'share of the peak')
   for (const name of names) {
     const rates: number[] = []
@@ -117,7 +116,7 @@ async function timeAll(): Promise<void> {
         if (event.kind !== 'step') continue
         if (event.step > 1) times.push(event.stepMs)
         if (event.step === most) controller.abort()
-        else rates.push(peak.measure())
+        else rates.push(ceilings.measure().peakFp32)
       }
     } finally {
       backend.dispose()
@@ -128,7 +127,7 @@ async function timeAll(): Promise<void> {
     const figures = [gigaflops(flops), spread, gigaflops((1000 * flops) / median), gigaflops(at(rates, 0.5))]
     row(name, parameters.toLocaleString('en'), ...figures, `${(100 * at(shares, 0.5)).toFixed(0)} %`)
   }
-  peak.dispose()
+  ceilings.dispose()
 }
 
 function gigaflops(rate: number): string {
