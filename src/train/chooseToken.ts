@@ -87,10 +87,12 @@ function keptIds(likelihoods: Likelihoods, { topK = Infinity, topP = 1, minP = 0
   const sums = bucketSums(likelihoods)
   let total = 0
   for (const weight of sums.weights) total += weight
-  // Of a limited number of ids top-p takes its share of what they have, which is less than all have, and is known later.
+  // Of a limited number of ids top-p takes its share of what they have, so none of them may be missing from that sum.
   const isLimited = topK < size
-  const least = isLimited ? 0 : minP
-  const ranked = likeliestIds(likelihoods, sums, { count: topK, weight: topP < 1 ? topP * total : Infinity, least })
+  const wanted = isLimited
+    ? { weight: Infinity, least: 0 }
+    : { weight: topP < 1 ? topP * total : Infinity, least: minP }
+  const ranked = likeliestIds(likelihoods, sums, { count: topK, ...wanted })
   const count = Math.min(topK, ranked.length)
   if (isLimited) {
     total = 0

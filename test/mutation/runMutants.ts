@@ -125,8 +125,8 @@ export const BACKEND_MUTANTS: readonly Mutant[] = [
     name: 'the native backend ignores λ',
     edits: edit(
       'src/engine/runtime/native/buffers.ts',
-      "const array = dtype === 'f32' ? new Float32Array(view, offset, size)",
-      "const array = dtype === 'f32' ? new Float32Array(name.includes('weightDecay') ? new ArrayBuffer(4) : view, name.includes('weightDecay') ? 0 : offset, size)",
+      "dtype === 'f32' ? new Float32Array(view(), offset, size)",
+      "name.includes('weightDecay') ? new Float32Array(size) : dtype === 'f32' ? new Float32Array(view(), offset, size)",
     ),
     tests: [FAULTS],
     inSuite: true,
