@@ -2,6 +2,7 @@
 import { KernelBuilder, type KernelTarget } from '../../kernel/builder.ts'
 import type { Kernel, Value } from '../../kernel/kernel.ts'
 import { lanesOf, type TileShape } from './matmulTile.ts'
+import { copyColumns } from './packTransposed.ts'
 import { chooseTile, type Blocking } from './tileChoice.ts'
 
 /** Strides in elements. A is [batch, m, k], B is [batch, k, n], C is [batch, m, n] without gaps. */
@@ -135,7 +136,7 @@ export function packPanel(b: KernelBuilder, plan: MatmulPlan, from: Value, to: V
     const target = b.intAdd(to, b.intMul(unit, panelBytes))
     const tile = plan.tile(1, last)
     if (shape.bColumn === 1) copyRows(b, plan, tile, source, target)
-    else copyElements(b, plan, tile, source, target)
+    else copyColumns(b, { ...shape, panelWidth }, tile, source, target)
   }
   if (shape.n % panelWidth === 0) return panel(false)
   // Exactly one of the two loops runs, once.
@@ -155,33 +156,4 @@ function copyRows(b: KernelBuilder, plan: MatmulPlan, tile: TileShape, source: V
     b.assign(from, b.intAdd(from, shape.bStep * floatBytes))
     b.assign(to, b.intAdd(to, panelWidth * floatBytes))
   })
-}
-
-/** Floats of a cache line: a stretch of k that is read while its line is at hand. */
-const line = 16
-
-/**
- * One element at a time: the transposition that Bᵀ needs. A whole line of each column is used at once, since the columns
- * may lie so far apart that they drive each other out of the cache. Lanes beyond n stay as they are; no tile stores them.
- */
-function copyElements(b: KernelBuilder, plan: MatmulPlan, tile: TileShape, source: Value, target: Value): void {
-  const { shape, panelWidth } = plan
-  const width = (tile.vectors - 1) * b.lanes + tile.lastLanes
-  const whole = Math.floor(shape.k / line) * line
-  const lines = (from: Value, to: Value, steps: number): void => {
-    b.for(0, width, 1, (j) => {
-      const column = b.intAdd(from, b.intMul(j, shape.bColumn * floatBytes))
-      const lane = b.intAdd(to, b.intMul(j, floatBytes))
-      for (let k = 0; k < steps; k++) {
-        const element = b.load(b.at(column, k * shape.bStep * floatBytes), 1)
-        b.store(element, b.at(lane, k * panelWidth * floatBytes), 1)
-      }
-    })
-  }
-  const at = (k: Value): [Value, Value] => [
-    b.intAdd(source, b.intMul(k, shape.bStep * floatBytes)),
-    b.intAdd(target, b.intMul(k, panelWidth * floatBytes)),
-  ]
-  b.for(0, whole, line, (k) => lines(...at(k), line))
-  if (whole < shape.k) lines(...at(b.int(whole)), shape.k - whole)
 }
