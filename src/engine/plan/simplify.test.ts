@@ -1,11 +1,9 @@
 import { expect, test } from 'vitest'
 import { add, mul, square } from '../ops/elementwise.ts'
-import { matmul } from '../ops/matmul.ts'
-import { reshape, transpose } from '../ops/movement.ts'
 import { sum } from '../ops/reduce.ts'
 import { trace } from '../trace/trace.ts'
 import { importGraph } from './node.ts'
-import { rowProducts, shareCommon } from './simplify.ts'
+import { shareCommon } from './simplify.ts'
 
 function count(names: readonly string[], name: string): number {
   return names.filter((other) => other === name).length
@@ -32,20 +30,4 @@ test('ops that differ in an attribute or an input stay apart', () => {
   })
   const before = importGraph(graph)
   expect(shareCommon(before).nodes.length).toBe(before.nodes.length)
-})
-
-test('one row times a transposed matrix reads the matrix as it lies', () => {
-  const graph = trace('row', (context) => {
-    const [x, w] = [context.input('x', 'f32', [1, 6]), context.input('w', 'f32', [9, 6])]
-    const rows = context.input('rows', 'f32', [2, 6])
-    return {
-      outputs: {
-        one: matmul(x, transpose(w)),
-        two: matmul(rows, transpose(w)),
-        plain: matmul(rows, reshape(w, [6, 9])),
-      },
-    }
-  })
-  const after = rowProducts(importGraph(graph)).nodes.map(({ op }) => op.name)
-  expect([count(after, 'matmul'), count(after, 'sum')]).toEqual([2, 1])
 })

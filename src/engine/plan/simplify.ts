@@ -1,12 +1,10 @@
 /** Rewrites on the graph before fusion: compositions are expanded, repetition removed, detours through views cut short. */
 import { sameShape, type Attributes } from '../ir/node.ts'
 import type { Tensor } from '../ops/row.ts'
-import { addRow, mul } from '../ops/elementwise.ts'
+import { addRow } from '../ops/elementwise.ts'
 import { concat, padRow } from '../ops/join.ts'
 import { matmulRow } from '../ops/matmul.ts'
 import { broadcastToRow, reshape, transpose, transposeRow } from '../ops/movement.ts'
-import { isBf16 } from '../ops/precision.ts'
-import { sum } from '../ops/reduce.ts'
 import { broadcastShapes } from '../ops/shape.ts'
 import { createTensor } from '../ops/create.ts'
 import { rewrite, usersOf, type PlanGraph, type PlanNode } from './node.ts'
@@ -101,29 +99,6 @@ export function skipBroadcasts(graph: PlanGraph): PlanGraph {
     },
     (node) => node.op === broadcastToRow,
   )
-}
-
-/**
- * One row times a transposed matrix is the sum of each of its rows times that row: the matrix is read as it lies, where a
- * product would turn it around first, for a single use.
- */
-export function rowProducts(graph: PlanGraph): PlanGraph {
-  return rewrite(
-    graph,
-    (node, inputs) => {
-      if (!isRowProduct(node)) return undefined
-      const [row, turned] = inputs as [PlanNode, PlanNode]
-      const products = mul(turned.inputs[0]!, row) // [n, k] by [1, k]
-      return reshape(sum(products, -1), node.shape)
-    },
-    isRowProduct,
-  )
-}
-
-function isRowProduct(node: PlanNode): boolean {
-  if (node.op !== matmulRow || isBf16(node.attributes)) return false
-  const [row, turned] = node.inputs
-  return row!.shape.length === 2 && row!.shape[0] === 1 && turned!.shape.length === 2 && turned!.op === transposeRow
 }
 
 /** A sum of pads that together cover an axis is a concatenation: the gradient of cutting a tensor in pieces. */

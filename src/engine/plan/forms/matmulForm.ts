@@ -6,6 +6,7 @@ import type { PlanNode } from '../node.ts'
 import { MatmulPlan, packKernel, type MatmulShape } from './matmul.ts'
 import { matmulKernel } from './matmulKernel.ts'
 import { lowerPairs, packsFrom } from './pairMatmul.ts'
+import { isRowMatmul, lowerRowMatmul } from './rowMatmul.ts'
 
 const floatBytes = 4
 
@@ -27,8 +28,9 @@ export const matmulAddForm: Form = {
 function lowerProduct(context: FormContext, first: 0 | 1): void {
   const [a, b] = context.operands.slice(first).map((operand) => operand.layout)
   if (isBf16(context.node.attributes)) return lowerPairs(context, shapeOf(a!, b!), sizeText(shapeOf(a!, b!)), first)
-  const plan = new MatmulPlan(shapeOf(a!, b!), context.target)
-  const { shape } = plan
+  const shape = shapeOf(a!, b!)
+  if (first === 0 && isRowMatmul(shape)) return lowerRowMatmul(context, shape, `matmul ${sizeText(shape)}`)
+  const plan = new MatmulPlan(shape, context.target)
   const key = JSON.stringify(shape)
   const rightBytes = shape.batch * shape.k * shape.n * floatBytes
   const resultBytes = shape.batch * shape.m * shape.n * floatBytes
