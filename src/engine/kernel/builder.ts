@@ -1,5 +1,5 @@
 /** Builds a kernel, statement by statement. What is written with it reads like the loop nest that it makes. */
-import type { Address, Bound, Kernel, Statement, Value, ValueType } from './kernel.ts'
+import type { Address, Bound, Kernel, PrefetchPurpose, Statement, Value, ValueType } from './kernel.ts'
 import { scalarOps, type ScalarOpName } from './scalarOps.ts'
 
 export interface KernelTarget {
@@ -142,6 +142,10 @@ export class KernelBuilder {
   }
   store(value: Value, address: Address, lanes = this.lanes): void {
     this.#emit({ kind: 'store', value, address, lanes })
+  }
+
+  prefetch(address: Address, purpose: PrefetchPurpose): void {
+    this.#emit({ kind: 'prefetch', address, purpose })
   }
 
   /** A value that `assign` may change, starting as `initial`. */

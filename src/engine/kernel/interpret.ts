@@ -116,6 +116,8 @@ class KernelState {
         const stored = i.subarray(0, statement.lanes)
         return () => words().set(stored)
       }
+      case 'prefetch':
+        return () => {}
       case 'assign': {
         const variable = this.#register(statement.variable)
         const value = this.#register(statement.value)

@@ -33,6 +33,9 @@ export interface Address {
 /** A loop bound: known when the kernel is built, or computed when it runs. */
 export type Bound = Value | number
 
+/** A line that is read at once, read after a while (so that a level-2 cache is near enough), or written. */
+export type PrefetchPurpose = 'read' | 'readLater' | 'write'
+
 export type Statement =
   /** `target = op(args, immediate)`, lane by lane for vector types. */
   | {
@@ -50,6 +53,8 @@ export type Statement =
   | { readonly kind: 'loadInt'; readonly target: Value; readonly address: Address }
   /** Stores the first `lanes` elements of `value`; memory beyond them is not touched. */
   | { readonly kind: 'store'; readonly value: Value; readonly address: Address; readonly lanes: number }
+  /** Asks the caches for the line of 64 bytes at `address`. No meaning: nothing is read, and the address may be anywhere. */
+  | { readonly kind: 'prefetch'; readonly address: Address; readonly purpose: PrefetchPurpose }
   /** Starts (`declare`) or changes a variable: the one kind of value that may be set more than once. */
   | { readonly kind: 'assign'; readonly variable: Value; readonly value: Value; readonly declare: boolean }
   /** `for (index = from; index < to; index += step) body`. The bounds are evaluated once; zero iterations are legal. */

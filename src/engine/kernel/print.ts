@@ -47,6 +47,8 @@ function statementText(names: Names, lanes: number, statement: Statement): strin
       return `${name(statement.target)} = loadInt ${addressText(names, statement.address)}`
     case 'store':
       return `store ${addressText(names, statement.address)} = ${name(statement.value)}${partial(statement.lanes)}`
+    case 'prefetch':
+      return `prefetch ${addressText(names, statement.address)} to ${statement.purpose}`
     case 'assign':
       return `${statement.declare ? 'var ' : ''}${name(statement.variable)} := ${name(statement.value)}`
     case 'for':

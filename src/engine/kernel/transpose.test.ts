@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { expectAsInterpreted, paths, type KernelSpec } from '../runtime/native/oneKernel.test.data.ts'
 import { KernelBuilder } from './builder.ts'
 import { interpretKernel } from './interpret.ts'
-import { transposeRows } from './transpose.ts'
+import { interleaveRows, transposeRows } from './transpose.ts'
 import { verifyKernel } from './verify.ts'
 
 /** Rows and columns: less than a vector, whole squares, remainders of both. */
@@ -59,6 +59,23 @@ describe.each([4, 8, 16])('transposition on %i lanes', (lanes) => {
       })
       expect(row).toEqual(wanted)
     }
+  })
+})
+
+describe.each([4, 8, 16])('interleaved rows on %i lanes', (lanes) => {
+  it('come step by step', () => {
+    const rows = lanes / 2
+    const b = new KernelBuilder('interleave', { lanes, vectorRegisters: 32 })
+    const [from, to] = [b.pointer(), b.pointer()]
+    const vectors = Array.from({ length: rows }, (_, i) => b.load(b.at(from, i * lanes * 4)))
+    interleaveRows(b, vectors).forEach((vector, k) => b.store(vector, b.at(to, k * lanes * 4)))
+    const kernel = b.finish()
+    verifyKernel(kernel)
+    const words = Float32Array.from({ length: 2 * rows * lanes }, (_, k) => k)
+    const call = { memory: words.buffer, unitBegin: 0, unitEnd: 1, scratch: 0, fusedMultiplyAdd: true }
+    interpretKernel(kernel, { ...call, pointers: [0, 4 * rows * lanes] })
+    const steps = Array.from({ length: lanes }, (_, k) => Array.from({ length: rows }, (__, i) => i * lanes + k))
+    expect([...words.subarray(rows * lanes)]).toEqual(steps.flat())
   })
 })
 

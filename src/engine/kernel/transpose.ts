@@ -5,12 +5,12 @@ import type { Value } from './kernel.ts'
 /**
  * As many f32 vectors as a vector has lanes become the columns of what they were: lane j of vector i goes to lane i of vector
  * j. For w = 1, 2, 4 … the blocks of w x w change places within blocks of twice the size (J. O. Eklundh, "A fast computer
- * method for matrix transposing", 1972).
+ * method for matrix transposing", 1972). Fewer vectors, a power of two of them: so do the squares that lie beside one another.
  */
 export function transposeSquare(b: KernelBuilder, rows: readonly Value[]): Value[] {
   const square = [...rows]
-  for (let w = 1; w < b.lanes; w *= 2) {
-    for (let i = 0; i < b.lanes; i++) {
+  for (let w = 1; w < rows.length; w *= 2) {
+    for (let i = 0; i < rows.length; i++) {
       if ((i & w) !== 0) continue
       const [even, odd] = [square[i]!, square[i + w]!]
       square[i] = b.op('mergeEven', [even, odd], w)
@@ -18,6 +18,14 @@ export function transposeSquare(b: KernelBuilder, rows: readonly Value[]): Value
     }
   }
   return square
+}
+
+/** Half as many vectors along k as a vector has lanes, as vectors of [k][row]: the first holds all rows at k 0, then at k 1, ... */
+export function interleaveRows(b: KernelBuilder, rows: readonly Value[]): Value[] {
+  const squares = transposeSquare(b, rows)
+  const halves = (op: 'mergeEven' | 'mergeOdd') =>
+    Array.from({ length: rows.length / 2 }, (_, i) => b.op(op, [squares[2 * i]!, squares[2 * i + 1]!], rows.length))
+  return [...halves('mergeEven'), ...halves('mergeOdd')]
 }
 
 /** A matrix of f32 rows in memory. */

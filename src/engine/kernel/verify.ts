@@ -88,6 +88,8 @@ class Verifier {
         this.#vector(statement.value, statement)
         this.#lanes(statement.lanes, statement)
         return this.#address(statement.address, statement)
+      case 'prefetch':
+        return this.#address(statement.address, statement)
       case 'assign':
         return this.#assign(statement)
       case 'for':

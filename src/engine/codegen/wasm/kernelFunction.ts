@@ -77,6 +77,9 @@ class KernelEmitter {
         return this.#define(statement.target, statement)
       case 'store':
         return this.#store(statement)
+      case 'prefetch':
+        // WebAssembly has no such instruction.
+        return
       case 'assign':
         code.get(this.#place(statement.value))
         if (statement.declare) this.#define(statement.variable, statement)

@@ -53,6 +53,7 @@ class Walk {
       case 'loadInt':
         return this.define(statement.target, statement)
       case 'store':
+      case 'prefetch':
         return
       case 'assign':
         if (statement.declare) return this.define(statement.variable, statement)
@@ -84,6 +85,7 @@ function valuesUsed(statement: Statement): readonly Value[] {
     case 'load':
     case 'broadcast':
     case 'loadInt':
+    case 'prefetch':
     case 'store': {
       const { base, index } = statement.address
       const address = index === undefined ? [base] : [base, index]

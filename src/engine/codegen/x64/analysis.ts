@@ -63,6 +63,8 @@ function readsOf({ statement }: FlatStatement): readonly Value[] {
     case 'broadcast':
     case 'loadInt':
       return addressReads(statement.address)
+    case 'prefetch':
+      return addressReads(statement.address)
     case 'store':
       return [statement.value, ...addressReads(statement.address)]
     case 'assign':

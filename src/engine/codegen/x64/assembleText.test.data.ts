@@ -139,6 +139,9 @@ const toMemory: { readonly [name: string]: (g: GeneralEncoder, m: MemoryOperand,
 }
 const onMemory: { readonly [name: string]: (g: GeneralEncoder, m: MemoryOperand) => void } = {
   call: (g, m) => g.callMemory(m),
+  prefetcht0: (g, m) => g.prefetch('read', m),
+  prefetcht1: (g, m) => g.prefetch('readLater', m),
+  prefetchw: (g, m) => g.prefetch('write', m),
   'lock inc': (g, m) => g.increment32(m),
   'lock dec': (g, m) => g.decrement32(m),
 }

@@ -14,7 +14,7 @@ import {
   type Operand,
 } from './emitGeneral.ts'
 import { GeneralEncoder, registers } from './general.ts'
-import type { Instruction, Loop, VirtualMemory } from './instruction.ts'
+import { prefetchPurposes, type Instruction, type Loop, type VirtualMemory } from './instruction.ts'
 import { wordSlots, type Frame } from './spill.ts'
 import { vectorRows } from './vectorRows.ts'
 
@@ -214,6 +214,8 @@ export class Emitter {
         return g.load(target, this.#memory(each.memory!))
       case 'loadInt':
         return g.loadSigned32(target, this.#memory(each.memory!))
+      case 'prefetch':
+        return g.prefetch(prefetchPurposes[immediate]!, this.#memory(each.memory!))
       case 'storeGeneral':
         return g.store(a, this.#memory(each.memory!))
       case 'intAdd':

@@ -1,4 +1,5 @@
 /** Instructions on the general registers: 64-bit arithmetic, comparisons, jumps, and what threads need. */
+import type { PrefetchPurpose } from '../../kernel/kernel.ts'
 import type { Label } from './codeBuffer.ts'
 import { type Encoder, type MemoryOperand } from './encoder.ts'
 
@@ -92,6 +93,13 @@ export class GeneralEncoder {
   }
   store32(source: number, to: MemoryOperand): void {
     this.#memory(0x89, source, to, 0, false)
+  }
+  /** prefetcht0, prefetcht1 or prefetchw. */
+  prefetch(purpose: PrefetchPurpose, of: MemoryOperand): void {
+    const rex = rexOf(0, of, false)
+    if (rex !== 0x40) this.#code.byte(rex)
+    this.#code.bytes([0x0f, purpose === 'write' ? 0x0d : 0x18])
+    this.#encoder.modRm(purpose === 'readLater' ? 2 : 1, of, 1, 0)
   }
   /** The address itself. */
   address(target: number, of: MemoryOperand): void {

@@ -1,4 +1,5 @@
 /** Machine instructions over virtual registers: what instruction selection makes and register allocation works on. */
+import type { PrefetchPurpose } from '../../kernel/kernel.ts'
 import type { PoolEntry } from './codeBuffer.ts'
 import type { VectorLength } from './encoder.ts'
 import { vectorRows, type VectorRow } from './vectorRows.ts'
@@ -76,6 +77,7 @@ export type InstructionKind =
   | 'loadGeneral'
   | 'storeGeneral'
   | 'loadInt'
+  | 'prefetch' // the line at memory, for purpose number `immediate` of `prefetchPurposes`
   | 'intAdd'
   | 'intSub'
   | 'intMul'
@@ -88,6 +90,8 @@ export type InstructionKind =
   // loops; a is the index, b (or immediate) the bound
   | 'loop' // skips the loop unless a < b, and marks its head
   | 'endLoop' // jumps to the head if a < b, and marks the end
+
+export const prefetchPurposes: readonly PrefetchPurpose[] = ['read', 'readLater', 'write']
 
 export interface Loop {
   readonly id: number

@@ -84,6 +84,7 @@ class Normalizer {
         this.#definitions[statement.target.id] = simple
         return simple
       }
+      case 'prefetch':
       case 'store': {
         const address = this.#address(statement.address)
         return address === statement.address ? statement : { ...statement, address }

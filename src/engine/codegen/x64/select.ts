@@ -5,7 +5,7 @@ import type { VectorFeatures } from './constants.ts'
 import type { Encoder } from './encoder.ts'
 import { isPowerOfTwo } from './emitGeneral.ts'
 import { registers } from './general.ts'
-import { instruction, type Instruction, type Loop, type VirtualRegisters } from './instruction.ts'
+import { instruction, prefetchPurposes, type Instruction, type Loop, type VirtualRegisters } from './instruction.ts'
 import { normalize, type FlatStatement, type NormalKernel } from './normalize.ts'
 import { Selection } from './selection.ts'
 import { selectLoad, selectStore, vectorRules, type OpRule } from './selectVector.ts'
@@ -118,6 +118,11 @@ class Body {
         return s.emit('loadInt', { target: s.define(statement.target), memory: s.address(statement.address) })
       case 'store':
         return selectStore(s, statement)
+      case 'prefetch':
+        return s.emit('prefetch', {
+          memory: s.address(statement.address),
+          immediate: prefetchPurposes.indexOf(statement.purpose),
+        })
       case 'assign':
         return this.#assign(statement.variable, statement.value)
       case 'for':

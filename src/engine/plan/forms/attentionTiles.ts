@@ -333,7 +333,7 @@ export class AttentionTiles {
         { pointer: b.intAdd(right.pointer, d * floatBytes), rowBytes: 0, stepBytes: right.stepBytes },
         steps,
         (i, v, sum) => done(i, byteOf(v), sum, lanesOf(b, shape, v)),
-        initial && ((i, v) => initial(i, byteOf(v), lanesOf(b, shape, v))),
+        { initial: initial && ((i, v) => initial(i, byteOf(v), lanesOf(b, shape, v))) },
       )
     }
   }

@@ -20,12 +20,10 @@ export interface MatmulShape {
 }
 
 /** Bytes of A that one thread walks again for each panel of B. */
-const rowBlockBytes = 512 * 1024
+const rowBlockBytes = 256 * 1024
 /** A deeper product is cut along k, so that a panel of B stays in the level-1 cache, or nearly, while A passes. */
 const deepest = 1536
 const blockDepth = 512
-/** A's rows this many bytes apart, or a multiple, fall on the same few lines of a level-1 cache of 8 ways. */
-const aliasBytes = 4096
 /** A is rearranged when at least this many columns of C will read it. */
 const packFromColumns = 96
 /** Fewer row panels than this and the columns are shared out instead. */
@@ -54,15 +52,17 @@ export class MatmulPlan {
   }
 
   /**
-   * How each thread lays out its block of A in scratch memory before use: by `rows`, padded apart, where A's own rows
-   * would fight for cache lines; by `steps` of k, where A is transposed; not at all elsewhere.
+   * Whether each thread copies its block of A to scratch memory before use, in the order of its reading (`rowPanels.ts`): one
+   * stream instead of as many as a tile has rows, which may also fight for the same few cache lines.
    */
-  get packsA(): 'rows' | 'steps' | undefined {
+  get packsA(): boolean {
     const { shape } = this
-    if (shape.batch > 1 || shape.n < packFromColumns) return undefined
-    if (shape.aStep === 1)
-      return (shape.aRow * floatBytes) % aliasBytes === 0 || this.depthBlocks > 1 ? 'rows' : undefined
-    return shape.aRow === 1 && shape.aStep > this.blocking.tileRows ? 'steps' : undefined
+    if (shape.batch > 1 || shape.n < packFromColumns) return false
+    return shape.aStep === 1 || (shape.aRow === 1 && shape.aStep > this.blocking.tileRows)
+  }
+  /** Whether all of B stays in a level-2 cache. */
+  get isNear(): boolean {
+    return this.shape.k * this.shape.n * floatBytes <= nearBytes
   }
   /** Into how many parts k is cut. */
   get depthBlocks(): number {
@@ -102,8 +102,7 @@ export class MatmulPlan {
     const { shape } = this
     const { tileRows, columnPanels } = this.blocking
     if (this.splitsColumns) return this.packsA ? Math.ceil(columnPanels / 8) : 1
-    const isNear = shape.k * shape.n * floatBytes <= nearBytes
-    return shape.batch > 1 ? 1 : Math.ceil((isNear ? fewestRowsNear : fewestRows) / tileRows)
+    return shape.batch > 1 ? 1 : Math.ceil((this.isNear ? fewestRowsNear : fewestRows) / tileRows)
   }
   /** Width in columns of column panel p, and its tile for `rows` rows. */
   tile(rows: number, lastPanel: boolean): TileShape {

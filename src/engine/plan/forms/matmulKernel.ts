@@ -1,13 +1,15 @@
 /** The kernel of a matrix product: loops over panels of A, B and k around the tile. */
 import { KernelBuilder } from '../../kernel/builder.ts'
 import type { Bound, Kernel, Value } from '../../kernel/kernel.ts'
-import { columns } from './columns.ts'
 import type { MatmulPlan } from './matmul.ts'
-import { eachPanel } from './panels.ts'
-import { lanesOf, matmulTile, type TileOperand } from './matmulTile.ts'
+import { lanesOf, matmulTile, type Ahead, type TileOperand } from './matmulTile.ts'
+import { eachPanel, evenBlocks, fullThenShort } from './panels.ts'
+import { copyRowPanels, rowPanelBytes } from './rowPanels.ts'
 
 const floatBytes = 4
 const lineBytes = 64
+/** Products of fewer steps than this are over before a line could come. */
+const shallow = 64
 
 /** Arguments: A, B (or its panels), C. `adds`: the product is added to what C holds; not for batches. */
 export function matmulKernel(plan: MatmulPlan, adds = false): Kernel {
@@ -70,8 +72,7 @@ export class MatmulEmitter {
   byRows(range?: StepRange): void {
     const b = this.#b
     const { blocking, rowBlock } = this.#plan
-    b.for(b.unitBegin, b.unitEnd, rowBlock, (from) => {
-      const to = b.intMin(b.intAdd(from, rowBlock), b.unitEnd)
+    evenBlocks(b, [b.unitBegin, b.unitEnd], rowBlock, (from, to) => {
       this.#block(from, to, 0, blocking.columnPanels, range)
     })
   }
@@ -80,8 +81,7 @@ export class MatmulEmitter {
   byColumns(range?: StepRange): void {
     const b = this.#b
     const { blocking, rowBlock } = this.#plan
-    b.for(0, blocking.rowPanels, rowBlock, (from) => {
-      const to = b.intMin(b.intAdd(from, rowBlock), blocking.rowPanels)
+    evenBlocks(b, [b.int(0), b.int(blocking.rowPanels)], rowBlock, (from, to) => {
       this.#block(from, to, b.unitBegin, b.unitEnd, range)
     })
   }
@@ -124,11 +124,15 @@ export class MatmulEmitter {
     })
   }
 
-  #rowBlock(from: Value, to: Value, block: DepthBlock): RowBlock {
-    const { packsA } = this.#plan
-    if (packsA === 'rows') return this.#copyRows(from, to, block)
-    if (packsA === 'steps') return this.#copySteps(from, to, block)
-    return this.#rowsInPlace(this.#a, from, to, block.start)
+  #rowBlock(from: Value, to: Value, { start, depth }: DepthBlock): RowBlock {
+    const inPlace = this.#rowsInPlace(this.#a, from, to, start)
+    if (!this.#plan.packsA) return inPlace
+    const { blocking, rowBlock } = this.#plan
+    const panelBytes = rowPanelBytes(this.#plan)
+    const copy = this.#scratch(rowBlock * panelBytes)
+    copyRowPanels(this.#b, this.#plan, { from, to, source: inPlace.first.pointer, copy, depth })
+    const first = { pointer: copy, rowBytes: floatBytes, stepBytes: blocking.tileRows * floatBytes }
+    return { from, to, first, panelBytes }
   }
 
   #rowsInPlace(a: Value, from: Value, to: Value, start: Value | undefined): RowBlock {
@@ -141,77 +145,6 @@ export class MatmulEmitter {
       rowBytes: shape.aRow * floatBytes,
       stepBytes: shape.aStep * floatBytes,
     }
-    return { from, to, first, panelBytes }
-  }
-
-  /** Rows of A copied to scratch, a cache line more than their length apart. */
-  #copyRows(from: Value, to: Value, { start, depth }: DepthBlock): RowBlock {
-    const b = this.#b
-    const { shape, blocking, rowBlock } = this.#plan
-    const line = 16
-    const stride = Math.ceil(this.#plan.depth / line) * line + line
-    const copy = this.#scratch(rowBlock * blocking.tileRows * stride * floatBytes)
-    const firstRow = b.intMul(from, blocking.tileRows)
-    const source = this.#rowsInPlace(this.#a, from, to, start).first.pointer
-    const count = b.op('intSub', [b.intMin(b.intMul(to, blocking.tileRows), shape.m), firstRow])
-    b.for(0, count, 1, (row) => {
-      const rowFrom = b.intAdd(source, b.intMul(row, shape.aRow * floatBytes))
-      const rowTo = b.intAdd(copy, b.intMul(row, stride * floatBytes))
-      const copyLanes = (index: Value | undefined, offset: number, lanes: number): void => {
-        b.store(
-          b.load(b.at(rowFrom, offset * floatBytes, index), lanes),
-          b.at(rowTo, offset * floatBytes, index),
-          lanes,
-        )
-      }
-      if (typeof depth === 'number') {
-        columns(b, { from: 0, to: depth, size: depth }, b.lanes, 4, ({ index, offset, lanes }) => {
-          copyLanes(index, offset, lanes)
-        })
-      } else {
-        const whole = b.intMul(b.op('intDivImmediate', [depth], b.lanes), b.lanes)
-        b.for(0, whole, b.lanes, (index) => copyLanes(index, 0, b.lanes))
-        b.for(whole, depth, 1, (index) => copyLanes(index, 0, 1))
-      }
-    })
-    const first = { pointer: copy, rowBytes: stride * floatBytes, stepBytes: floatBytes }
-    return { from, to, first, panelBytes: blocking.tileRows * stride * floatBytes }
-  }
-
-  /**
-   * Panels of A's rows copied to scratch as [panel][k][tileRows], the panels a cache line apart so that they do not fall on
-   * the same few lines of the level-1 cache. A is read as it lies, step by step.
-   */
-  #copySteps(from: Value, to: Value, { start, depth }: DepthBlock): RowBlock {
-    const b = this.#b
-    const { shape, blocking, rowBlock } = this.#plan
-    const { tileRows } = blocking
-    const panelBytes = this.#plan.depth * tileRows * floatBytes + lineBytes
-    const copy = this.#scratch(rowBlock * panelBytes)
-    const source = this.#rowsInPlace(this.#a, from, to, start).first.pointer
-    const copyPanels = (begin: Value, end: Value, rows: number): void => {
-      const first = b.op('intSub', [begin, from])
-      const panelFrom = b.intAdd(source, b.intMul(first, tileRows * floatBytes))
-      const panelTo = b.intAdd(copy, b.intMul(first, panelBytes))
-      b.for(0, depth, 1, (k) => {
-        const stepFrom = b.variable(b.intAdd(panelFrom, b.intMul(k, shape.aStep * floatBytes)))
-        const stepTo = b.variable(b.intAdd(panelTo, b.intMul(k, tileRows * floatBytes)))
-        b.for(begin, end, 1, () => {
-          for (let at = 0; at < rows; at += b.lanes) {
-            const lanes = Math.min(b.lanes, rows - at)
-            b.store(b.load(b.at(stepFrom, at * floatBytes), lanes), b.at(stepTo, at * floatBytes), lanes)
-          }
-          b.assign(stepFrom, b.intAdd(stepFrom, tileRows * floatBytes))
-          b.assign(stepTo, b.intAdd(stepTo, panelBytes))
-        })
-      })
-    }
-    // Whole vectors where A has as many columns left: what is too much is written over by the next step, or lies in the gap.
-    const wide = Math.ceil(tileRows / b.lanes) * b.lanes
-    const wholeVectors = Math.max(0, Math.floor((shape.m - wide) / tileRows) + 1)
-    if (wholeVectors > 0) copyPanels(from, b.intMin(to, wholeVectors), wide)
-    this.#fullAndRest(b.intMax(from, wholeVectors), to, copyPanels)
-    const first = { pointer: copy, rowBytes: floatBytes, stepBytes: tileRows * floatBytes }
     return { from, to, first, panelBytes }
   }
 
@@ -228,21 +161,16 @@ export class MatmulEmitter {
     eachPanel(this.#b, [from, to], { full: Math.floor(shape.n / panelWidth), all: blocking.columnPanels }, body)
   }
 
-  /** Row panels [from, to): those with all their rows, then the short last one (if any). */
-  #fullAndRest(from: Value, to: Value, body: (begin: Value, end: Value, rows: number) => void): void {
-    const b = this.#b
-    const { shape, blocking } = this.#plan
-    const full = Math.floor(shape.m / blocking.tileRows)
-    const rest = shape.m % blocking.tileRows
-    if (rest === 0) return body(from, to, blocking.tileRows)
-    if (full > 0) body(from, b.intMin(to, full), blocking.tileRows)
-    body(b.intMax(from, full), to, rest)
-  }
-
   #rows(rows: RowBlock, block: DepthBlock, column: Value, last: boolean, right: Value, c: Value): void {
-    this.#fullAndRest(rows.from, rows.to, (begin, end, count) => {
-      this.#b.for(begin, end, 1, (panel) => this.#tile(rows, count, panel, block, column, last, right, c))
-    })
+    const { shape, blocking } = this.#plan
+    fullThenShort(
+      this.#b,
+      [rows.from, rows.to],
+      { rows: shape.m, tileRows: blocking.tileRows },
+      (begin, end, count) => {
+        this.#b.for(begin, end, 1, (panel) => this.#tile(rows, count, panel, block, column, last, right, c))
+      },
+    )
   }
 
   #tile(
@@ -266,19 +194,39 @@ export class MatmulEmitter {
       b.intMul(column, panelWidth * floatBytes),
     )
     const panelStart = b.intAdd(right, b.intMul(column, columnBytes))
+    const pointer = start ? b.intAdd(panelStart, b.intMul(start, stepBytes)) : panelStart
+    const place = b.op('intSub', [panel, block.from])
     const cAt = (i: number, v: number) => b.at(cTile, i * rowBytes + v * b.lanes * floatBytes)
+    if (this.#plan.depth >= shallow) {
+      for (let i = 0; i < rows; i++) {
+        for (let v = 0; v < shapeOfTile.vectors; v += lineBytes / (b.lanes * floatBytes)) b.prefetch(cAt(i, v), 'write')
+      }
+    }
     matmulTile(
       b,
       // Panels are padded to whole vectors, so only C needs the mask.
       packed ? { ...shapeOfTile, lastLanes: b.lanes } : shapeOfTile,
-      {
-        ...block.first,
-        pointer: b.intAdd(block.first.pointer, b.intMul(b.op('intSub', [panel, block.from]), block.panelBytes)),
-      },
-      { pointer: start ? b.intAdd(panelStart, b.intMul(start, stepBytes)) : panelStart, rowBytes: 0, stepBytes },
+      { ...block.first, pointer: b.intAdd(block.first.pointer, b.intMul(place, block.panelBytes)) },
+      { pointer, rowBytes: 0, stepBytes },
       depth,
-      (i, v, sum) => b.store(sum, cAt(i, v), lanesOf(b, shapeOfTile, v)),
-      adds ? (i, v) => b.load(cAt(i, v), lanesOf(b, shapeOfTile, v)) : undefined,
+      (i, v, sum) => {
+        const lanes = lanesOf(b, shapeOfTile, v)
+        b.store(adds ? b.add(b.load(cAt(i, v), lanes), sum) : sum, cAt(i, v), lanes)
+      },
+      { ahead: this.#plan.isNear ? undefined : this.#nextPanel(pointer, place) },
     )
+  }
+
+  /**
+   * While the row panels of a block pass, each asks for its part of the next panel of B, which comes from memory or a far cache:
+   * without that the block's first tile waits for all of it.
+   */
+  #nextPanel(pointer: Value, place: Value): Ahead | undefined {
+    const b = this.#b
+    const { packed, panelBytes, panelWidth, blocking, rowBlock, depth } = this.#plan
+    if (!packed) return undefined
+    const sharing = Math.max(1, Math.min(blocking.rowPanels, Math.floor((rowBlock * 3) / 4)))
+    const stepBytes = Math.ceil((panelWidth * floatBytes) / sharing)
+    return { pointer: b.intAdd(b.intAdd(pointer, panelBytes), b.intMul(place, stepBytes * depth)), stepBytes }
   }
 }

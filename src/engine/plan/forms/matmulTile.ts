@@ -45,6 +45,18 @@ const ofPairs: Arithmetic = {
   multiplyAdd: pairDot,
 }
 
+/** Memory that will be read after this tile, from `pointer` on; each step of k asks for the next `stepBytes` of it. */
+export interface Ahead {
+  readonly pointer: Value
+  readonly stepBytes: number
+}
+
+export interface TileOptions {
+  readonly initial?: ((i: number, v: number) => Value) | undefined
+  readonly ahead?: Ahead | undefined
+}
+
+const lineBytes = 64
 /** Steps of k in one turn of the loop: enough to hide the loop's own instructions. */
 const unroll = 4
 /** A depth up to this is laid out without a loop. */
@@ -56,8 +68,8 @@ export function lanesOf(b: { readonly lanes: number }, shape: TileShape, v: numb
 }
 
 /**
- * Emits the tile. `initial(i, v)` gives what the accumulator starts from (zero unless told); `done(i, v, sum)` receives each
- * finished vector of C.
+ * Emits the tile; `done(i, v, sum)` receives each finished vector of C. `initial(i, v)` gives what the sum starts from, zero unless
+ * told: what lies near, as the tile waits for it (what does not is better added in the end).
  */
 export function matmulTile(
   b: KernelBuilder,
@@ -66,7 +78,7 @@ export function matmulTile(
   bOperand: TileOperand,
   depth: Bound,
   done: (i: number, v: number, sum: Value) => void,
-  initial?: (i: number, v: number) => Value,
+  { initial, ahead }: TileOptions = {},
 ): void {
   const arithmetic = shape.pairs ? ofPairs : ofFloats
   const sums: Value[][] = []
@@ -95,8 +107,17 @@ export function matmulTile(
     b.assign(aPointer, b.intAdd(aPointer, count * a.stepBytes))
     b.assign(bPointer, b.intAdd(bPointer, count * bOperand.stepBytes))
   }
+  const aheadPointer = straight || !ahead ? undefined : b.variable(ahead.pointer)
+  const askAhead = (count: number): void => {
+    if (!ahead || !aheadPointer || count < unroll) return
+    for (let offset = 0; offset < count * ahead.stepBytes; offset += lineBytes) {
+      b.prefetch(b.at(aheadPointer, offset), 'readLater')
+    }
+    b.assign(aheadPointer, b.intAdd(aheadPointer, count * ahead.stepBytes))
+  }
   const loop = (turns: Bound, count: number): void => {
     b.for(0, turns, 1, () => {
+      askAhead(count)
       steps(count)
       advance(count)
     })

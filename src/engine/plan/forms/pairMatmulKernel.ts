@@ -121,8 +121,7 @@ class PairEmitter {
         stepBytes: rightStep,
       },
       depth.count,
-      (i, v, sum) => b.store(sum, at(i, v), lanes(v)),
-      depth.adds ? (i, v) => b.load(at(i, v), lanes(v)) : undefined,
+      (i, v, sum) => b.store(depth.adds ? b.add(b.load(at(i, v), lanes(v)), sum) : sum, at(i, v), lanes(v)),
     )
   }
 }

@@ -45,6 +45,19 @@ for (const path of paths) {
         }
       })
 
+      it('asks the caches for lines, wherever they are, and changes nothing', () => {
+        const out = outOf(path, (b, numbers, _, to) => {
+          const doubled = b.mul(b.load(b.at(numbers)), b.constant(2))
+          for (const purpose of ['read', 'readLater', 'write'] as const) {
+            b.prefetch(b.at(numbers, 64), purpose)
+            b.prefetch(b.at(b.int(0), 0, b.unitBegin, 8), purpose)
+            b.prefetch(b.at(numbers, 2 ** 30), purpose)
+          }
+          b.store(doubled, b.at(to))
+        })
+        expect(out.slice(0, 32)).toEqual(ramp(32).map((n) => (n <= (path.name === 'AVX-512' ? 16 : 8) ? 2 * n : 0)))
+      })
+
       it('reads a value before a store that comes after the load, even if the value is used later', () => {
         const out = outOf(path, (b, numbers, _, to) => {
           const before = b.load(b.at(numbers))
