@@ -28,10 +28,10 @@ const cases: readonly Case[] = [
   { name: 'B packed', m: 50, n: 65, k: 20, expected: { packed: true } },
   { name: 'B transposed', m: 3, n: 37, k: 33, bTransposed: true, expected: { packed: true } },
   { name: 'A transposed', m: 65, n: 130, k: 40, aTransposed: true, expected: { packsA: true } },
-  { name: 'A packed by rows', m: 29, n: 100, k: 102, expected: { packsA: true } },
+  { name: 'A packed by rows', m: 29, n: 200, k: 102, expected: { packsA: true } },
   { name: 'few rows', m: 3, n: 200, k: 17, expected: { splitsColumns: true } },
   { name: 'deep', m: 17, n: 33, k: 1539, expected: { depthBlocks: 4 } },
-  { name: 'deep, A packed by rows', m: 15, n: 97, k: 1540, expected: { depthBlocks: 4, packsA: true } },
+  { name: 'deep, A packed by rows', m: 15, n: 193, k: 1540, expected: { depthBlocks: 4, packsA: true } },
   {
     name: 'deep, A packed by steps',
     m: 17,

@@ -24,8 +24,9 @@ const rowBlockBytes = 256 * 1024
 /** A deeper product is cut along k, so that a panel of B stays in the level-1 cache, or nearly, while A passes. */
 const deepest = 1536
 const blockDepth = 512
-/** A is rearranged when at least this many columns of C will read it. */
+/** A is rearranged when at least this many columns of C will read it: transposed, and as it is. */
 const packFromColumns = 96
+const packRowsFromColumns = 192
 /** Fewer row panels than this and the columns are shared out instead. */
 const fewestRowPanels = 16
 /** Rows of A that are worth a walk over B; fewer where B is small enough to be near. */
@@ -58,7 +59,8 @@ export class MatmulPlan {
   get packsA(): boolean {
     const { shape } = this
     if (shape.batch > 1 || shape.n < packFromColumns) return false
-    return shape.aStep === 1 || (shape.aRow === 1 && shape.aStep > this.blocking.tileRows)
+    if (shape.aStep === 1) return shape.n >= packRowsFromColumns
+    return shape.aRow === 1 && shape.aStep > this.blocking.tileRows
   }
   /** Whether all of B stays in a level-2 cache. */
   get isNear(): boolean {
