@@ -2,14 +2,11 @@
 import { KernelBuilder } from '../../kernel/builder.ts'
 import type { Bound, Kernel, Value } from '../../kernel/kernel.ts'
 import type { MatmulPlan } from './matmul.ts'
-import { lanesOf, matmulTile, type Ahead, type TileOperand } from './matmulTile.ts'
+import { askForResult, lanesOf, matmulTile, shareOfPanel, type Ahead, type TileOperand } from './matmulTile.ts'
 import { eachPanel, evenBlocks, fullThenShort } from './panels.ts'
 import { copyRowPanels, rowPanelBytes } from './rowPanels.ts'
 
 const floatBytes = 4
-const lineBytes = 64
-/** Products of fewer steps than this are over before a line could come. */
-const shallow = 64
 
 /** Arguments: A, B (or its panels), C. `adds`: the product is added to what C holds; not for batches. */
 export function matmulKernel(plan: MatmulPlan, adds = false): Kernel {
@@ -197,11 +194,7 @@ export class MatmulEmitter {
     const pointer = start ? b.intAdd(panelStart, b.intMul(start, stepBytes)) : panelStart
     const place = b.op('intSub', [panel, block.from])
     const cAt = (i: number, v: number) => b.at(cTile, i * rowBytes + v * b.lanes * floatBytes)
-    if (this.#plan.depth >= shallow) {
-      for (let i = 0; i < rows; i++) {
-        for (let v = 0; v < shapeOfTile.vectors; v += lineBytes / (b.lanes * floatBytes)) b.prefetch(cAt(i, v), 'write')
-      }
-    }
+    askForResult(b, shapeOfTile, { pointer: cTile, rowBytes }, this.#plan.depth, adds)
     matmulTile(
       b,
       // Panels are padded to whole vectors, so only C needs the mask.
@@ -209,24 +202,17 @@ export class MatmulEmitter {
       { ...block.first, pointer: b.intAdd(block.first.pointer, b.intMul(place, block.panelBytes)) },
       { pointer, rowBytes: 0, stepBytes },
       depth,
-      (i, v, sum) => {
-        const lanes = lanesOf(b, shapeOfTile, v)
-        b.store(adds ? b.add(b.load(cAt(i, v), lanes), sum) : sum, cAt(i, v), lanes)
+      (i, v, sum) => b.store(sum, cAt(i, v), lanesOf(b, shapeOfTile, v)),
+      {
+        initial: adds ? (i, v) => b.load(cAt(i, v), lanesOf(b, shapeOfTile, v)) : undefined,
+        ahead: packed && !this.#plan.isNear ? this.#nextPanel(pointer, place) : undefined,
       },
-      { ahead: this.#plan.isNear ? undefined : this.#nextPanel(pointer, place) },
     )
   }
 
-  /**
-   * While the row panels of a block pass, each asks for its part of the next panel of B, which comes from memory or a far cache:
-   * without that the block's first tile waits for all of it.
-   */
-  #nextPanel(pointer: Value, place: Value): Ahead | undefined {
-    const b = this.#b
-    const { packed, panelBytes, panelWidth, blocking, rowBlock, depth } = this.#plan
-    if (!packed) return undefined
-    const sharing = Math.max(1, Math.min(blocking.rowPanels, Math.floor((rowBlock * 3) / 4)))
-    const stepBytes = Math.ceil((panelWidth * floatBytes) / sharing)
-    return { pointer: b.intAdd(b.intAdd(pointer, panelBytes), b.intMul(place, stepBytes * depth)), stepBytes }
+  #nextPanel(pointer: Value, place: Value): Ahead {
+    const { panelBytes, panelWidth, blocking, rowBlock, depth } = this.#plan
+    const next = { pointer: this.#b.intAdd(pointer, panelBytes), stepBytes: panelWidth * floatBytes }
+    return shareOfPanel(this.#b, next, depth, place, Math.min(blocking.rowPanels, rowBlock))
   }
 }

@@ -56,7 +56,10 @@ export interface TileOptions {
   readonly ahead?: Ahead | undefined
 }
 
+const floatBytes = 4
 const lineBytes = 64
+/** A product of fewer steps than this is over before a line could come. */
+const shallow = 64
 /** Steps of k in one turn of the loop: enough to hide the loop's own instructions. */
 const unroll = 4
 /** A depth up to this is laid out without a loop. */
@@ -65,6 +68,36 @@ const straightLine = 16
 /** How many lanes of vector v a tile uses. */
 export function lanesOf(b: { readonly lanes: number }, shape: TileShape, v: number): number {
   return v === shape.vectors - 1 ? shape.lastLanes : b.lanes
+}
+
+/** Asks for the lines of C that a tile writes; where it adds to what they hold, for those of the tile below it, as it reads its own at once. */
+export function askForResult(
+  b: KernelBuilder,
+  { rows, vectors }: TileShape,
+  { pointer, rowBytes }: { readonly pointer: Value; readonly rowBytes: number },
+  depth: number,
+  adds: boolean,
+): void {
+  if (depth < shallow) return
+  for (let i = 0; i < rows; i++) {
+    const row = (adds ? rows + i : i) * rowBytes
+    for (let at = 0; at < vectors * b.lanes * floatBytes; at += lineBytes) b.prefetch(b.at(pointer, row + at), 'write')
+  }
+}
+
+/**
+ * The part that tile `place` of a block asks for of the next panel of B, which comes from memory or a far cache: without that
+ * the block's first tile waits for all of it. A block has up to `places` tiles, and may have a quarter less.
+ */
+export function shareOfPanel(
+  b: KernelBuilder,
+  panel: { readonly pointer: Value; readonly stepBytes: number },
+  depth: number,
+  place: Value,
+  places: number,
+): Ahead {
+  const stepBytes = Math.ceil(panel.stepBytes / Math.max(1, Math.floor((places * 3) / 4)))
+  return { pointer: b.intAdd(panel.pointer, b.intMul(place, stepBytes * depth)), stepBytes }
 }
 
 /**

@@ -1,9 +1,9 @@
 /** The kernel of a product of panels of bf16 pairs: loops over row panels, column panels and k around the tile. */
 import { KernelBuilder } from '../../kernel/builder.ts'
 import type { Bound, Kernel, Value } from '../../kernel/kernel.ts'
-import { matmulTile } from './matmulTile.ts'
+import { askForResult, matmulTile, shareOfPanel } from './matmulTile.ts'
 import type { PairMatmulPlan } from './pairMatmul.ts'
-import { eachPanel } from './panels.ts'
+import { eachPanel, evenBlocks } from './panels.ts'
 
 const wordBytes = 4
 
@@ -35,11 +35,9 @@ export function pairMatmulKernel(plan: PairMatmulPlan, adds: boolean): Kernel {
     })
     return b.finish()
   }
-  const [begin, end] = splitsColumns ? [0, blocking.rowPanels] : [b.unitBegin, b.unitEnd]
+  const [begin, end] = splitsColumns ? [b.int(0), b.int(blocking.rowPanels)] : [b.unitBegin, b.unitEnd]
   const [columnFrom, columnTo] = splitsColumns ? [b.unitBegin, b.unitEnd] : [0, blocking.columnPanels]
-  b.for(begin, end, rowBlock, (from) => {
-    emitter.block(operands, from, b.intMin(b.intAdd(from, rowBlock), end), columnFrom, columnTo)
-  })
+  evenBlocks(b, [begin, end], rowBlock, (from, to) => emitter.block(operands, from, to, columnFrom, columnTo))
   return b.finish()
 }
 
@@ -85,15 +83,25 @@ class PairEmitter {
 
   /** Row panels with all their rows, then the short last one (if any). */
   #rows(operands: Operands, from: Value, to: Value, column: Value, last: boolean, depth: Depth): void {
+    const b = this.#b
     const { shape, blocking } = this.#plan
     const full = Math.floor(shape.m / blocking.tileRows)
-    eachPanel(this.#b, [from, to], { full, all: blocking.rowPanels }, (panel, short) => {
+    eachPanel(b, [from, to], { full, all: blocking.rowPanels }, (panel, short) => {
       const rows = short ? shape.m % blocking.tileRows : blocking.tileRows
-      this.#tile(operands, panel, rows, column, last, depth)
+      this.#tile(operands, panel, b.op('intSub', [panel, from]), rows, column, last, depth)
     })
   }
 
-  #tile(operands: Operands, panel: Value, rows: number, column: Value, last: boolean, depth: Depth): void {
+  /** Tile number `place` of its block. */
+  #tile(
+    operands: Operands,
+    panel: Value,
+    place: Value,
+    rows: number,
+    column: Value,
+    last: boolean,
+    depth: Depth,
+  ): void {
     const b = this.#b
     const { shape, blocking, panelWidth, leftByRows, leftStride, leftPanelBytes, rightPanelBytes } = this.#plan
     const { shape: tile, lanes } = this.#plan.tile(rows, last)
@@ -111,17 +119,20 @@ class PairEmitter {
       ? { rowBytes: leftStride, stepBytes: wordBytes }
       : { rowBytes: wordBytes, stepBytes: leftStride }
     const rightStep = panelWidth * wordBytes
+    const right = shifted(b.intAdd(operands.right, b.intMul(column, rightPanelBytes)), rightStep)
+    const next = { pointer: b.intAdd(right, rightPanelBytes), stepBytes: rightStep }
+    askForResult(b, tile, { pointer: c, rowBytes }, this.#plan.depth, depth.adds)
     matmulTile(
       b,
       tile,
       { ...left, pointer: shifted(b.intAdd(operands.left, b.intMul(panel, leftPanelBytes)), left.stepBytes) },
-      {
-        pointer: shifted(b.intAdd(operands.right, b.intMul(column, rightPanelBytes)), rightStep),
-        rowBytes: 0,
-        stepBytes: rightStep,
-      },
+      { pointer: right, rowBytes: 0, stepBytes: rightStep },
       depth.count,
-      (i, v, sum) => b.store(depth.adds ? b.add(b.load(at(i, v), lanes(v)), sum) : sum, at(i, v), lanes(v)),
+      (i, v, sum) => b.store(sum, at(i, v), lanes(v)),
+      {
+        initial: depth.adds ? (i, v) => b.load(at(i, v), lanes(v)) : undefined,
+        ahead: shareOfPanel(b, next, this.#plan.depth, place, Math.min(blocking.rowPanels, this.#plan.rowBlock)),
+      },
     )
   }
 }
