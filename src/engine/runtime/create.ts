@@ -82,7 +82,8 @@ function withoutFeatures(disable: readonly string[]): string | undefined {
 
 function make(name: BackendName, threads: number, native: Omit<NativeOptions, 'threads'>): Backend {
   if (name === 'interpreter') return createInterpreterBackend({ precision: 'f32' })
-  if (name === 'wasm') return new CompiledBackend(createWasmMachine({ threads }))
+  if (name === 'wasm')
+    return new CompiledBackend(createWasmMachine({ threads, fuse: !native.disable!.includes('fma') }))
   return new CompiledBackend(createNativeMachine({ ...native, threads }))
 }
 

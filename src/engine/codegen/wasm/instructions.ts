@@ -35,6 +35,7 @@ export const plainInstructions = {
   'f32x4.ne': vector(0x42),
   'f32x4.lt': vector(0x43),
   'f32x4.le': vector(0x45),
+  'i32x4.all_true': vector(0xa3),
   'v128.and': vector(0x4e),
   'v128.or': vector(0x50),
   'v128.xor': vector(0x51),
@@ -58,6 +59,7 @@ export const plainInstructions = {
   'f32x4.pmax': vector(0xeb),
   'i32x4.trunc_sat_f32x4_s': vector(0xf8),
   'f32x4.convert_i32x4_s': vector(0xfa),
+  'f32x4.relaxed_madd': vector(0x105),
 } as const satisfies Record<string, readonly number[]>
 
 export type PlainInstruction = keyof typeof plainInstructions

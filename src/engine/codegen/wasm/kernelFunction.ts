@@ -12,15 +12,15 @@ export const kernelParameters: readonly WasmType[] = ['i32', 'i32', 'i32', 'i32'
 
 /**
  * The body of the kernel's function. The argument table holds one 32-bit address for each of the kernel's pointers.
- * Throws where the kernel was built for another number of lanes.
+ * `fused`: multiply-adds are one relaxed instruction, for engines where that rounds once; otherwise two. Throws where the kernel was built for another number of lanes.
  */
-export function emitKernel(kernel: Kernel): readonly number[] {
+export function emitKernel(kernel: Kernel, fused: boolean): readonly number[] {
   if (kernel.lanes !== WASM_LANES) {
     throw new Error(
       `kernel ${kernel.name} was built for ${kernel.lanes} lanes; WebAssembly's vectors have ${WASM_LANES}`,
     )
   }
-  return new KernelEmitter(kernel).emit()
+  return new KernelEmitter(kernel, fused).emit()
 }
 
 type For = Statement & { kind: 'for' }
@@ -28,14 +28,16 @@ type Limit = number | Local
 
 class KernelEmitter {
   readonly #kernel: Kernel
+  readonly #fused: boolean
   readonly #code = new Code(kernelParameters)
   readonly #lifetimes: Lifetimes
   /** Where each living value is, by its id. */
   readonly #places = new Map<number, Local>()
   readonly #free: Record<WasmType, Local[]> = { i32: [], v128: [] }
 
-  constructor(kernel: Kernel) {
+  constructor(kernel: Kernel, fused: boolean) {
     this.#kernel = kernel
+    this.#fused = fused
     this.#lifetimes = findLifetimes(kernel)
   }
 
@@ -95,6 +97,7 @@ class KernelEmitter {
     scalarCode[statement.op](this.#code, {
       args: statement.args.map((arg) => this.#place(arg)),
       immediate: statement.immediate,
+      fused: this.#fused,
       temporary: () => {
         const local = this.#take('v128')
         borrowed.push(local)

@@ -33,7 +33,7 @@ function copy(lanes: number, from: number, to: number): Int32Array {
   words[(TABLE + launchRecord.arguments) / 4] = ARGUMENTS
   words[(TABLE + launchRecord.bounds) / 4 + 1] = 1
   words.set([from, to], ARGUMENTS / 4)
-  const module = new WebAssembly.Module(emitModule([b.finish()], 1).bytes)
+  const module = new WebAssembly.Module(emitModule([b.finish()], 1, false).bytes)
   const { run } = new WebAssembly.Instance(module, { machine: { memory, clock: () => 0 } }).exports
   run(0, TABLE, 1, 0, 0)
   return words
@@ -54,7 +54,7 @@ describe('a module', () => {
   it('is valid for several kernels and threads', () => {
     const b = new KernelBuilder('idle', { lanes: 4, vectorRegisters: 16 })
     b.pointer()
-    const { bytes, kernelBytes } = emitModule([b.finish(), b.finish()], 3)
+    const { bytes, kernelBytes } = emitModule([b.finish(), b.finish()], 3, false)
     expect(kernelBytes).toHaveLength(2)
     expect([...bytes.subarray(0, 4)]).toEqual([0, 0x61, 0x73, 0x6d])
     expect(() => new WebAssembly.Module(bytes)).not.toThrow()

@@ -34,10 +34,10 @@ type Bytes = ArrayLike<number>
 /**
  * The module for a program's kernels, in the order of the program; kernel k is element k of the function table. It imports
  * `machine.memory` (shared) and `machine.clock` (() => milliseconds, called by thread 0 alone), and exports the driver as
- * `run`, see `driverParameters`. The number of threads is part of the barrier's code.
+ * `run`, see `driverParameters`. The number of threads is part of the barrier's code. `fused`: see `emitKernel`.
  */
-export function emitModule(kernels: readonly Kernel[], threads: number): ProgramModule {
-  const bodies = kernels.map(emitKernel)
+export function emitModule(kernels: readonly Kernel[], threads: number, fused: boolean): ProgramModule {
+  const bodies = kernels.map((kernel) => emitKernel(kernel, fused))
   const driver = emitDriver(threads, {
     clock: functions.clock,
     barrier: functions.barrier,

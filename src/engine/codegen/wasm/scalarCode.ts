@@ -6,6 +6,8 @@ import type { PlainInstruction } from './instructions.ts'
 export interface OpSite {
   readonly args: readonly Local[]
   readonly immediate: number
+  /** Whether the engine's relaxed multiply-add rounds once, and may be used. */
+  readonly fused: boolean
   /** A vector local for use inside the op. */
   temporary(): Local
 }
@@ -105,8 +107,10 @@ export const scalarCode: { readonly [K in ScalarOpName]: Emit } = {
   sub: plain('f32x4.sub'),
   mul: plain('f32x4.mul'),
   div: plain('f32x4.div'),
-  multiplyAdd: (code, { args: [a, b, c] }) => {
-    code.get(a!).get(b!).op('f32x4.mul').get(c!).op('f32x4.add')
+  multiplyAdd: (code, { args: [a, b, c], fused }) => {
+    code.get(a!).get(b!)
+    if (fused) code.get(c!).op('f32x4.relaxed_madd')
+    else code.op('f32x4.mul').get(c!).op('f32x4.add')
   },
   min: swapped('f32x4.pmin'),
   max: swapped('f32x4.pmax'),

@@ -9,14 +9,27 @@ import { requireWebAssembly, type WasmModule } from './webAssembly.ts'
  */
 const EAGER = ['--no-liftoff', '--no-wasm-lazy-compilation']
 
-const opposite = (flag: string): string => flag.replace(/^--no-/, '--')
+const opposite = (flag: string): string =>
+  flag.startsWith('--no-') ? flag.replace('--no-', '--') : flag.replace('--', '--no-')
 
-/** Compiles before it returns. V8's flags are as before when it does, and what others compile is not affected. */
+/** Node 20's V8 (11.3) has the relaxed vector instructions of WebAssembly 3.0, but takes them only with this flag. */
+const RELAXED = '--experimental-wasm-relaxed-simd'
+
+/**
+ * Compiles before it returns; throws where the bytes are no valid module. V8's flags are as before when it does, and what
+ * others compile is not affected.
+ */
 export function compileOptimized(bytes: Uint8Array<ArrayBuffer>): WasmModule {
-  const changed = EAGER.filter((flag) => !process.execArgv.includes(flag))
+  const { Module, validate } = requireWebAssembly()
+  const flags = validate(bytes) ? EAGER : [...EAGER, RELAXED]
+  return withFlags(flags, () => new Module(bytes))
+}
+
+function withFlags<T>(flags: readonly string[], work: () => T): T {
+  const changed = flags.filter((flag) => !process.execArgv.includes(flag))
   for (const flag of changed) setFlagsFromString(flag)
   try {
-    return new (requireWebAssembly().Module)(bytes)
+    return work()
   } finally {
     for (const flag of changed) setFlagsFromString(opposite(flag))
   }

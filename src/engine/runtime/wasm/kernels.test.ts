@@ -4,6 +4,7 @@ import { KernelBuilder } from '../../kernel/builder.ts'
 import { interpretKernel, type Segment } from '../../kernel/interpret.ts'
 import type { Kernel, Value, ValueType } from '../../kernel/kernel.ts'
 import { opsOf, scalarOps, type ScalarOpName } from '../../kernel/scalarOps.ts'
+import { fusesMultiplyAdds } from './available.ts'
 import { createWasmMachine } from './machine.ts'
 
 const machine = createWasmMachine({ threads: 1 })
@@ -61,7 +62,7 @@ function interpretOn(kernel: Kernel, buffers: readonly Int32Array[], units: numb
     unitEnd: units,
     scratch: scratch.address,
     pointers: segments.map((segment) => segment.address),
-    fusedMultiplyAdd: false,
+    fusedMultiplyAdd: fusesMultiplyAdds(),
   })
   return segments
 }

@@ -6,6 +6,7 @@ import type { BufferReference, Launch, Program } from '../../plan/program.ts'
 import type { Machine } from '../backend.ts'
 import { createInterpretedMachine } from '../kernelInterpreter.ts'
 import { wasmUnavailable } from './available.ts'
+import { fusesMultiplyAdds } from './available.ts'
 import { createWasmMachine, type WasmMachineOptions } from './machine.ts'
 
 const TARGET: KernelTarget = { lanes: 4, vectorRegisters: 16 }
@@ -87,7 +88,7 @@ function resultOf(machine: Machine, program: Program, runs: number): number[] {
 describe('threads', () => {
   it('do not change a bit of the result, over many barriers and runs', () => {
     const program = mixingProgram(13, 60)
-    const wanted = resultOf(createInterpretedMachine({ ...TARGET, fusedMultiplyAdd: false }), program, 20)
+    const wanted = resultOf(createInterpretedMachine({ ...TARGET, fusedMultiplyAdd: fusesMultiplyAdds() }), program, 20)
     expect(new Set(wanted).size).toBeGreaterThan(40)
     for (const threads of [1, 2, 3, 5]) {
       const machine = start({ threads })

@@ -5,7 +5,7 @@ import { sameShape, sizeOf, type DType, type Shape } from '../../ir/node.ts'
 import type { KernelTarget } from '../../kernel/builder.ts'
 import type { Program } from '../../plan/program.ts'
 import type { LoadedProgram, Machine, NumberArray } from '../backend.ts'
-import { wasmUnavailable } from './available.ts'
+import { fusesMultiplyAdds, wasmUnavailable } from './available.ts'
 import { MachineMemory, type Block } from './memory.ts'
 import { Team } from './team.ts'
 import { WasmProgram, type ProgramHost } from './wasmProgram.ts'
@@ -13,6 +13,8 @@ import { WasmProgram, type ProgramHost } from './wasmProgram.ts'
 export interface WasmMachineOptions {
   /** 1 to 256, the calling thread included. */
   readonly threads: number
+  /** Whether multiply-adds may round once; where the engine can do that, unless told false. */
+  readonly fuse?: boolean
   /** Fill arena and scratch with NaN before each run, so that reading what was not written shows. False unless told. */
   readonly poison?: boolean
 }
@@ -30,7 +32,7 @@ export function createWasmMachine(options: WasmMachineOptions): Machine {
   }
   const reason = wasmUnavailable()
   if (reason !== undefined) throw new Error(`the WebAssembly backend cannot run here: ${reason}`)
-  return new WasmMachine(threads, options.poison ?? false)
+  return new WasmMachine(threads, (options.fuse ?? true) && fusesMultiplyAdds(), options.poison ?? false)
 }
 
 interface NamedBuffer {
@@ -64,14 +66,16 @@ class WasmMachine implements Machine {
   /** Bytes of scratch for each thread. */
   #scratchStride = CACHE_LINE
 
-  constructor(threads: number, poison: boolean) {
+  constructor(threads: number, fused: boolean, poison: boolean) {
     this.threads = threads
-    this.description = `WebAssembly SIMD128, ${threads} ${threads === 1 ? 'thread' : 'threads'}`
+    const vectors = fused ? 'SIMD128 with fused multiply-adds' : 'SIMD128'
+    this.description = `WebAssembly ${vectors}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`
     this.#team = new Team(this.#memory.memory, threads)
     this.#arena = this.#memory.allocate(0, 'the arena')
     this.#scratch = this.#memory.allocate(threads * this.#scratchStride, 'scratch memory')
     this.#host = {
       threads,
+      fused,
       poison,
       memory: this.#memory,
       team: this.#team,

@@ -2,10 +2,14 @@
 import { afterAll, expect, it } from 'vitest'
 import { KernelBuilder } from '../../kernel/builder.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
+import { fusedMultiplyAdd } from '../../kernel/scalarMeaning.ts'
+import { fusesMultiplyAdds } from './available.ts'
 import { createWasmMachine } from './machine.ts'
 
-const machine = createWasmMachine({ threads: 2 })
-afterAll(() => machine.dispose())
+const [machine, unfused] = [createWasmMachine({ threads: 2 }), createWasmMachine({ threads: 2, fuse: false })]
+afterAll(() => [machine, unfused].forEach((one) => one.dispose()))
+
+const roundedTwice = (a: number, b: number, c: number): number => Math.fround(Math.fround(a * b) + c)
 
 /** Rows and columns of the register tile, and rounds of the inner loop in one. */
 const [MR, NR, UNROLL] = [4, 8, 4]
@@ -46,7 +50,10 @@ function matmul(): Kernel {
   return b.finish()
 }
 
-it('a matmul micro-kernel adds the products of each element in their order', () => {
+it.each([
+  { how: 'once where the engine can', machine, add: fusesMultiplyAdds() ? fusedMultiplyAdd : roundedTwice },
+  { how: 'twice', machine: unfused, add: roundedTwice },
+])('a matmul micro-kernel adds the products of each element in their order, rounded $how', ({ machine, add }) => {
   const shapes = { a: [M, K], b: [K, N], c: [M, N] }
   const program = machine.load({
     name: 'matmul',
@@ -75,7 +82,7 @@ it('a matmul micro-kernel adds the products of each element in their order', () 
     const [row, column] = [Math.floor(at / N), at % N]
     const panel = Math.floor(column / NR) * NR * K + (column % NR)
     let sum = 0
-    for (let k = 0; k < K; k++) sum = Math.fround(sum + Math.fround(a![row * K + k]! * b![panel + k * NR]!))
+    for (let k = 0; k < K; k++) sum = add(a![row * K + k]!, b![panel + k * NR]!, sum)
     return sum
   })
   expect([...c!]).toEqual(wanted)

@@ -8,10 +8,15 @@ import { interpretKernel, type Segment } from '../../kernel/interpret.ts'
 import type { Kernel, Statement, Value, ValueType } from '../../kernel/kernel.ts'
 import { opsOf, scalarOps } from '../../kernel/scalarOps.ts'
 import type { Program } from '../../plan/program.ts'
+import { fusesMultiplyAdds } from './available.ts'
 import { createWasmMachine } from './machine.ts'
 
 const machine = createWasmMachine({ threads: 1 })
-afterAll(() => machine.dispose())
+const unfused = createWasmMachine({ threads: 1, fuse: false })
+afterAll(() => {
+  machine.dispose()
+  unfused.dispose()
+})
 
 const KERNELS = 80
 const UNITS = 5
@@ -188,7 +193,7 @@ function programOf(kernels: readonly Kernel[]): Program {
   }
 }
 
-function interpreted(kernel: Kernel, buffers: readonly Int32Array[]): readonly Int32Array[] {
+function interpreted(kernel: Kernel, buffers: readonly Int32Array[], fused = false): readonly Int32Array[] {
   const segments: Segment[] = buffers.map((words, k) => ({
     name: BUFFERS[k]!,
     address: (k + 1) * 65536,
@@ -196,7 +201,7 @@ function interpreted(kernel: Kernel, buffers: readonly Int32Array[]): readonly I
   }))
   const pointers = segments.map((segment) => segment.address)
   const units = { unitBegin: 0, unitEnd: UNITS, scratch: 0 }
-  interpretKernel(kernel, { memory: segments, pointers, ...units, fusedMultiplyAdd: false })
+  interpretKernel(kernel, { memory: segments, pointers, ...units, fusedMultiplyAdd: fused })
   return segments.map((segment) => segment.words)
 }
 
@@ -206,17 +211,19 @@ function canonical(words: Int32Array): number[] {
   return Array.from(words, (bits, k) => (Number.isNaN(floats[k]) ? 0x7fc00000 : bits))
 }
 
-const buffer = (k: number, name: string): Int32Array => machine.buffer(`${k}.${name}`, 'i32', [WORDS]) as Int32Array
-
 describe('random kernels', () => {
   const samples = Array.from({ length: KERNELS }, (_, seed) => randomKernel(seed))
 
-  it('give the same bits as their interpretation', () => {
+  it.each([
+    { how: 'rounded once where the engine can', machine, fused: fusesMultiplyAdds() },
+    { how: 'rounded twice', machine: unfused, fused: false },
+  ])('give the same bits as their interpretation, multiply-adds $how', ({ machine, fused }) => {
+    const buffer = (k: number, name: string): Int32Array => machine.buffer(`${k}.${name}`, 'i32', [WORDS]) as Int32Array
     const program = machine.load(programOf(samples.map((sample) => sample.kernel)))
     samples.forEach(({ buffers }, k) => BUFFERS.forEach((name, n) => buffer(k, name).set(buffers[n]!)))
     program.run()
     samples.forEach(({ kernel, buffers }, k) => {
-      const meant = interpreted(kernel, buffers)
+      const meant = interpreted(kernel, buffers, fused)
       BUFFERS.forEach((name, n) => {
         const where = { kernel: kernel.name, buffer: name }
         expect({ ...where, words: canonical(buffer(k, name)) }).toEqual({ ...where, words: canonical(meant[n]!) })

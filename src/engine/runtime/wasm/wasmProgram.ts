@@ -13,6 +13,8 @@ import { requireWebAssembly } from './webAssembly.ts'
 /** What a program needs of its machine. */
 export interface ProgramHost {
   readonly threads: number
+  /** Whether multiply-adds round once, by one instruction. */
+  readonly fused: boolean
   readonly poison: boolean
   readonly memory: MachineMemory
   readonly team: Team
@@ -45,7 +47,7 @@ export class WasmProgram implements LoadedProgram {
     this.#id = id
     this.#host = host
     for (const kernel of program.kernels) verifyKernel(kernel)
-    this.#module = emitModule(program.kernels, host.threads)
+    this.#module = emitModule(program.kernels, host.threads, host.fused)
     this.codeBytes = this.#module.bytes.length
     const compiled = compileOptimized(this.#module.bytes)
     const machine = { memory: host.memory.memory, clock: () => performance.now() }
