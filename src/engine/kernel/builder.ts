@@ -12,12 +12,15 @@ export interface KernelTarget {
    * where no instruction does, expanded into ops on f32. Not at all unless told.
    */
   readonly bf16?: 'instruction' | 'expanded'
+  /** Steps of a product's innermost loop in one turn of it: enough to hide the loop's own instructions. 4 unless told. */
+  readonly unroll?: number
 }
 
 export class KernelBuilder {
   readonly lanes: number
   readonly vectorRegisters: number
   readonly bf16: KernelTarget['bf16']
+  readonly unroll: number
   readonly unitBegin: Value
   readonly unitEnd: Value
   readonly scratch: Value
@@ -33,6 +36,7 @@ export class KernelBuilder {
     this.lanes = target.lanes
     this.vectorRegisters = target.vectorRegisters
     this.bf16 = target.bf16
+    this.unroll = target.unroll ?? 4
     this.unitBegin = this.#value('int')
     this.unitEnd = this.#value('int')
     this.scratch = this.#value('int')

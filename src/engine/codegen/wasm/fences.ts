@@ -15,8 +15,11 @@
 import type { Statement } from '../../kernel/kernel.ts'
 import type { Lifetimes } from './lifetimes.ts'
 
-/** Of x64's 16 registers V8 keeps one for itself, and a multiply-add needs one for its product. */
-const REGISTERS = 14
+/**
+ * Of x64's 16 registers V8 keeps one for itself, a multiply-add in two instructions needs one for its product, and with no
+ * other to spare V8 spills around the fences (docs/LOG.md, fused multiply-adds on WebAssembly).
+ */
+const REGISTERS = 13
 
 /**
  * The positions in a loop's body after which to place a fence: after an assignment, where the vectors that are loaded from

@@ -60,8 +60,6 @@ const floatBytes = 4
 const lineBytes = 64
 /** A product of fewer steps than this is over before a line could come. */
 const shallow = 64
-/** Steps of k in one turn of the loop: enough to hide the loop's own instructions. */
-const unroll = 4
 /** A depth up to this is laid out without a loop. */
 const straightLine = 16
 
@@ -142,7 +140,7 @@ export function matmulTile(
   }
   const aheadPointer = straight || !ahead ? undefined : b.variable(ahead.pointer)
   const askAhead = (count: number): void => {
-    if (!ahead || !aheadPointer || count < unroll) return
+    if (!ahead || !aheadPointer || count < b.unroll) return
     for (let offset = 0; offset < count * ahead.stepBytes; offset += lineBytes) {
       b.prefetch(b.at(aheadPointer, offset), 'readLater')
     }
@@ -159,11 +157,11 @@ export function matmulTile(
   if (straight) {
     steps(depth)
   } else if (typeof depth === 'number') {
-    loop(Math.floor(depth / unroll), unroll)
-    steps(depth % unroll)
+    loop(Math.floor(depth / b.unroll), b.unroll)
+    steps(depth % b.unroll)
   } else {
-    loop(b.op('intDivImmediate', [depth], unroll), unroll)
-    loop(b.op('intModImmediate', [depth], unroll), 1)
+    loop(b.op('intDivImmediate', [depth], b.unroll), b.unroll)
+    loop(b.op('intModImmediate', [depth], b.unroll), 1)
   }
   for (let i = 0; i < shape.rows; i++) {
     for (let v = 0; v < shape.vectors; v++) done(i, v, sums[i]![v]!)

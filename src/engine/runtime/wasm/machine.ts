@@ -50,10 +50,12 @@ class WasmMachine implements Machine {
   readonly withoutBf16 = 'WebAssembly has no instructions for it'
   readonly threads: number
   /**
+   * A loop body with fused multiply-adds is short enough for V8 when it has two steps, and gains nothing from more.
+   *
    * Of x86-64's 16 vector registers V8 keeps some to itself, and an unfused multiply-add needs one more for its product: a
    * 4 x 2 tile of matmul runs half again as fast as any larger one (docs/LOG.md, tiles on WebAssembly).
    */
-  readonly target: KernelTarget = { lanes: WASM_LANES, vectorRegisters: 11 }
+  readonly target: KernelTarget
   readonly #memory = new MachineMemory()
   readonly #team: Team
   readonly #host: ProgramHost
@@ -68,6 +70,7 @@ class WasmMachine implements Machine {
 
   constructor(threads: number, fused: boolean, poison: boolean) {
     this.threads = threads
+    this.target = { lanes: WASM_LANES, vectorRegisters: 11, ...(fused ? { unroll: 2 } : {}) }
     const vectors = fused ? 'SIMD128 with fused multiply-adds' : 'SIMD128'
     this.description = `WebAssembly ${vectors}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`
     this.#team = new Team(this.#memory.memory, threads)
