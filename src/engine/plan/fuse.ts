@@ -2,6 +2,7 @@
 import { sameShape, type Shape } from '../ir/node.ts'
 import { isGradientScope } from '../ir/scope.ts'
 import { usersOf, type PlanGraph, type PlanNode } from './node.ts'
+import { rideColumns } from './rideColumns.ts'
 import type { ColumnStep, Step } from './steps.ts'
 
 /** A kernel with more operands than this spends its time on addresses. */
@@ -23,10 +24,10 @@ export function fuse(graph: PlanGraph): Step[] {
   const steps: Step[] = [...columns]
   for (const group of fusion.groups()) {
     const { space, nodes } = group
-    steps.push({ kind: 'fused', space, nodes, results: nodes.filter((node) => results(node)) })
+    steps.push({ kind: 'fused', space, nodes, results: nodes.filter((node) => results(node)), columns: [] })
   }
   for (const node of graph.nodes) if (node.op.lowering.kind === 'form') steps.push(...formSteps(node))
-  return steps
+  return rideColumns(steps, mostOperands)
 }
 
 /** Whether a node is needed outside its group. */

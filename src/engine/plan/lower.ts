@@ -6,8 +6,9 @@ import { constantRow } from '../ops/leaf.ts'
 import { copyRow } from './copy.ts'
 import { expressionKey, type Expression, type ExpressionNode, type Load, type Store } from './expression.ts'
 import { columnReduceKernel } from './forms/columnReduce.ts'
-import { fusedKernel } from './forms/fused.ts'
+import { fusedKernel, summingUnits } from './forms/fused.ts'
 import { formOf } from './forms/index.ts'
+import { partSumsKernel } from './forms/partSums.ts'
 import { broadcastStrides, resolve, type Resolved } from './layouts.ts'
 import type { BufferUse, FormContext, LaunchSpec, Storage } from './launchSpec.ts'
 import type { PlanNode } from './node.ts'
@@ -49,13 +50,45 @@ class Lowering {
   }
 
   #fused(step: FusedStep): void {
-    const builder = new ExpressionBuilder(step.space, step.nodes)
+    const summed = step.columns.map(({ inputs }) => inputs[0]!)
+    const builder = new ExpressionBuilder(step.space, step.nodes, summed)
     const stores: Store[] = step.results.map((node) => ({
       node: builder.numberOf(node),
       strides: broadcastStrides(contiguous(node.shape), step.space),
     }))
     const writes = step.results.map((node) => this.#write(node))
-    this.#launchFused(builder.finish(stores), builder.operands, writes, step.nodes)
+    const columnSums = summed.map((node) => builder.operandOf(node))
+    const expression = builder.finish(stores)
+    if (columnSums.length === 0) return this.#launchFused(expression, builder.operands, writes, step.nodes)
+    this.#launchSumming(expression, builder.operands, writes, step, columnSums)
+  }
+
+  /** A fused step with sums of columns: each unit leaves its part of them, and a second launch adds the parts. */
+  #launchSumming(
+    expression: Expression,
+    operands: readonly Resolved[],
+    writes: readonly BufferUse[],
+    { space, nodes, columns }: FusedStep,
+    columnSums: readonly number[],
+  ): void {
+    const target = this.#target
+    const [rows, width] = space as readonly [number, number]
+    const parts = summingUnits(rows, width)
+    const partBytes = parts * width * floatBytes
+    const partStorages = columns.map((): Storage => ({ bytes: partBytes }))
+    const parted = (access: BufferUse['access']): BufferUse[] => {
+      return partStorages.map((storage) => ({ storage, offset: 0, access }))
+    }
+    const all = [...nodes, ...columns]
+    this.#launchFused(expression, operands, [...writes, ...parted('write')], all, flopsOf(all), columnSums)
+    this.launches.push({
+      key: `sum of parts ${parts} ${width} ${columns.length}`,
+      build: () => partSumsKernel(parts, width, columns.length, target),
+      buffers: [...parted('read'), ...columns.map((node) => this.#write(node))],
+      label: `${labelOf(columns)} of parts`,
+      flops: columns.length * parts * width,
+      bytes: columns.length * (partBytes + width * floatBytes),
+    })
   }
 
   #launchFused(
@@ -64,13 +97,14 @@ class Lowering {
     writes: readonly BufferUse[],
     nodes: readonly PlanNode[],
     flops = flopsOf(nodes),
+    columnSums: readonly number[] = [],
   ): void {
     const reads = operands.map((operand) => this.#read(operand))
     const inPlace = reads.some((read) => writes.some((write) => write.storage === read.storage))
     const target = this.#target
     this.launches.push({
-      key: `fused ${inPlace} ${expressionKey(expression)}`,
-      build: () => fusedKernel(expression, target, inPlace),
+      key: `fused ${inPlace} ${columnSums.join()} ${expressionKey(expression)}`,
+      build: () => fusedKernel(expression, target, inPlace, columnSums),
       buffers: [...reads, ...writes],
       label: labelOf(nodes),
       flops,
@@ -177,12 +211,14 @@ class ExpressionBuilder {
   readonly #nodeKeys = new Map<string, number>()
   readonly #numbers = new Map<PlanNode, number>()
 
-  constructor(space: Shape, members: readonly PlanNode[]) {
+  /** `others`: operands besides those of the members. */
+  constructor(space: Shape, members: readonly PlanNode[], others: readonly PlanNode[] = []) {
     this.#space = space
     this.#members = members
     // All loads first: an operand index counts them before the nodes.
     const inside = new Set(members)
-    for (const node of members) for (const input of node.inputs) if (!inside.has(input)) this.#loadOf(resolve(input))
+    const operands = [...members.flatMap((node) => node.inputs), ...others]
+    for (const operand of operands) if (!inside.has(operand)) this.#loadOf(resolve(operand))
     for (const node of members) this.#addNode(node)
   }
 

@@ -40,6 +40,7 @@ function byPlace(a: Step, b: Step): number {
   return place(a) - place(b)
 }
 function place(step: Step): number {
-  if (step.kind === 'column') return Math.max(...operandsOf(step).map((node) => node.id)) + 0.5
-  return Math.max(...nodesOf(step).map((node) => node.id))
+  const sums = step.kind === 'column' || (step.kind === 'fused' && step.results.length === 0)
+  if (sums) return Math.max(...operandsOf(step).map((node) => node.id)) + 0.5
+  return Math.max(...(step.kind === 'fused' ? step.nodes : nodesOf(step)).map((node) => node.id))
 }

@@ -12,6 +12,8 @@ export interface FusedStep {
   readonly nodes: readonly PlanNode[]
   /** Those of `nodes` that others need. */
   readonly results: readonly PlanNode[]
+  /** Sums of full nodes or operands over all rows, of a space [rows, columns]; not among `nodes`. */
+  readonly columns: readonly PlanNode[]
 }
 
 /** A reduction over an axis that is not the last, with the elementwise ops that only it needs. */
@@ -38,14 +40,14 @@ export type Step = FusedStep | ColumnStep | FormStep | ZeroStep
 
 /** The nodes whose values a step brings into memory. */
 export function resultsOf(step: Step): readonly PlanNode[] {
-  if (step.kind === 'fused') return step.results
+  if (step.kind === 'fused') return [...step.results, ...step.columns]
   if (step.kind === 'column') return [step.reduce]
   return [step.node]
 }
 
 /** The nodes that a step computes. */
 export function nodesOf(step: Step): readonly PlanNode[] {
-  if (step.kind === 'fused') return step.nodes
+  if (step.kind === 'fused') return [...step.nodes, ...step.columns]
   if (step.kind === 'column') return [...step.nodes, step.reduce]
   return [step.node]
 }

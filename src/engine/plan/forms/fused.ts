@@ -4,7 +4,7 @@
  */
 import { KernelBuilder, type KernelTarget } from '../../kernel/builder.ts'
 import type { Address, Kernel, Value } from '../../kernel/kernel.ts'
-import { collapse, isReduction, type Expression } from '../expression.ts'
+import { collapse, isReduction, type Expression, type OperandIndex } from '../expression.ts'
 import { columns, type Columns, type Place } from './columns.ts'
 import { cutPhases, type Phase } from './phases.ts'
 import { Point } from './point.ts'
@@ -12,6 +12,9 @@ import { Point } from './point.ts'
 /** A unit of work is about this many elements: some microseconds. A multiple of every block of columns. */
 const unitElements = 4096
 const floatBytes = 4
+/** Rows of a unit that sums columns: many beside what it leaves, and few enough to have units for many threads. */
+const fewestSummedRows = 32
+const mostSummingUnits = 64
 
 export interface FusedKernel {
   readonly kernel: Kernel
@@ -19,20 +22,35 @@ export interface FusedKernel {
 }
 
 /**
- * Arguments: one pointer per load, then one per store. `inPlace` says that a store overwrites what a load reads at the same
- * place, so that nothing may be stored before the last pass.
+ * Arguments: one pointer per load, then one per store, then one for each operand of `columnSums`: its sums over the rows of
+ * each unit, [units][columns], of a space [rows, columns]. `inPlace` says that a store overwrites what a load reads at the
+ * same place, so that nothing may be stored before the last pass.
  */
-export function fusedKernel(expression: Expression, target: KernelTarget, inPlace: boolean): FusedKernel {
+export function fusedKernel(
+  expression: Expression,
+  target: KernelTarget,
+  inPlace: boolean,
+  columnSums: readonly OperandIndex[] = [],
+): FusedKernel {
   const keepLast = expression.nodes.some((node) => {
     const lowering = node.op.lowering
     return (
       node.perRow || isReduction(node) || (lowering.kind === 'elementwise' && lowering.position === 'lastAxisIndex')
     )
   })
-  const collapsed = collapse(expression, keepLast ? [expression.space.length - 1] : [])
-  const emitter = new FusedEmitter(collapsed, target, inPlace)
-  if (collapsed.space.length === 1 && !keepLast) return emitter.flat()
+  const lastApart = keepLast || columnSums.length > 0
+  const collapsed = collapse(expression, lastApart ? [expression.space.length - 1] : [])
+  const emitter = new FusedEmitter(collapsed, target, inPlace, columnSums)
+  if (collapsed.space.length === 1 && !lastApart) return emitter.flat()
   return emitter.rows()
+}
+
+/** Units of a kernel that sums the columns of [rows, columns] on its way. */
+export function summingUnits(rows: number, columns: number): number {
+  return Math.ceil(rows / summedRows(rows, columns))
+}
+function summedRows(rows: number, columns: number): number {
+  return Math.max(Math.ceil(unitElements / columns), Math.ceil(rows / mostSummingUnits), fewestSummedRows)
 }
 
 class FusedEmitter {
@@ -41,6 +59,8 @@ class FusedEmitter {
   readonly #phases: readonly Phase[]
   readonly #loadPointers: readonly Value[]
   readonly #storePointers: readonly Value[]
+  readonly #columnSums: readonly OperandIndex[]
+  readonly #sumPointers: readonly Value[]
   /** Values that are the same for the whole kernel: loads with no stride at all. */
   readonly #scalars = new Map<number, Value>()
   readonly #kept = new Map<number, number>()
@@ -48,13 +68,15 @@ class FusedEmitter {
   readonly #width: number
   readonly #size: number
 
-  constructor(expression: Expression, target: KernelTarget, inPlace: boolean) {
-    const b = new KernelBuilder(expression.nodes.map((node) => node.op.name).join(' '), target)
+  constructor(expression: Expression, target: KernelTarget, inPlace: boolean, columnSums: readonly OperandIndex[]) {
+    const b = new KernelBuilder(expression.nodes.map((node) => node.op.name).join(' ') || 'sum of columns', target)
     this.#b = b
     this.#expression = expression
-    this.#phases = cutPhases(expression, inPlace)
+    this.#phases = cutPhases(expression, inPlace, columnSums)
     this.#loadPointers = expression.loads.map(() => b.pointer())
     this.#storePointers = expression.stores.map(() => b.pointer())
+    this.#columnSums = columnSums
+    this.#sumPointers = columnSums.map(() => b.pointer())
     const { loads, nodes, stores } = expression
     const steps = [...loads, ...stores.filter((store) => !nodes[store.node]!.perRow)].map((x) => x.strides.at(-1)!)
     this.#width = steps.every((step) => step === 0 || step === 1) ? b.lanes : 1
@@ -67,7 +89,7 @@ class FusedEmitter {
     this.#loadScalars()
     const from = b.intMul(b.unitBegin, unitElements)
     const to = b.intMin(b.intMul(b.unitEnd, unitElements), this.#size)
-    this.#row(this.#loadPointers, this.#storePointers, undefined, { from, to, size: this.#size })
+    this.#row(this.#loadPointers, this.#storePointers, [], undefined, { from, to, size: this.#size })
     return { kernel: b.finish(), units: Math.ceil(this.#size / unitElements) }
   }
 
@@ -75,25 +97,44 @@ class FusedEmitter {
   rows(): FusedKernel {
     const b = this.#b
     this.#loadScalars()
-    const outer = this.#expression.space.slice(0, -1)
-    const count = outer.reduce((product, size) => product * size, 1)
-    const rowsPerUnit = Math.max(1, Math.ceil(unitElements / this.#size))
-    const to = b.intMin(b.intMul(b.unitEnd, rowsPerUnit), count)
-    b.for(b.intMul(b.unitBegin, rowsPerUnit), to, 1, (row) => {
-      const coordinates = coordinatesOf(b, row, outer)
-      const rowPointer = (base: Value, strides: readonly number[]): Value =>
-        outer.reduce((at, _, axis) => {
-          const stride = strides[axis]!
-          return stride === 0 ? at : b.intAdd(at, b.intMul(coordinates[axis]!, stride * floatBytes))
-        }, base)
-      this.#row(
-        this.#expression.loads.map((load, k) => rowPointer(this.#loadPointers[k]!, load.strides)),
-        this.#expression.stores.map((store, k) => rowPointer(this.#storePointers[k]!, store.strides)),
-        row,
-        { from: 0, to: this.#size, size: this.#size },
-      )
+    const count = this.#expression.space.slice(0, -1).reduce((product, size) => product * size, 1)
+    const summing = this.#columnSums.length > 0
+    const perUnit = summing ? summedRows(count, this.#size) : Math.max(1, Math.ceil(unitElements / this.#size))
+    const block = (begin: Value, end: Value, sums: readonly Value[]): void => {
+      const to = b.intMin(b.intMul(end, perUnit), count)
+      b.for(b.intMul(begin, perUnit), to, 1, (row) => this.#rowAt(row, sums))
+    }
+    if (!summing) block(b.unitBegin, b.unitEnd, [])
+    else b.for(b.unitBegin, b.unitEnd, 1, (unit) => block(unit, b.intAdd(unit, 1), this.#clearedSums(unit)))
+    return { kernel: b.finish(), units: Math.ceil(count / perUnit) }
+  }
+
+  /** Where a unit's sums of columns lie, set to zero. */
+  #clearedSums(unit: Value): Value[] {
+    const b = this.#b
+    const sums = this.#sumPointers.map((pointer) => b.intAdd(pointer, b.intMul(unit, this.#size * floatBytes)))
+    columns(b, { from: 0, to: this.#size, size: this.#size }, this.#width, 1, (place) => {
+      for (const sum of sums) b.store(b.constant(0), this.#address(sum, [1], place), place.lanes)
     })
-    return { kernel: b.finish(), units: Math.ceil(count / rowsPerUnit) }
+    return sums
+  }
+
+  #rowAt(row: Value, sums: readonly Value[]): void {
+    const b = this.#b
+    const outer = this.#expression.space.slice(0, -1)
+    const coordinates = coordinatesOf(b, row, outer)
+    const rowPointer = (base: Value, strides: readonly number[]): Value =>
+      outer.reduce((at, _, axis) => {
+        const stride = strides[axis]!
+        return stride === 0 ? at : b.intAdd(at, b.intMul(coordinates[axis]!, stride * floatBytes))
+      }, base)
+    this.#row(
+      this.#expression.loads.map((load, k) => rowPointer(this.#loadPointers[k]!, load.strides)),
+      this.#expression.stores.map((store, k) => rowPointer(this.#storePointers[k]!, store.strides)),
+      sums,
+      row,
+      { from: 0, to: this.#size, size: this.#size },
+    )
   }
 
   #loadScalars(): void {
@@ -103,7 +144,13 @@ class FusedEmitter {
     }
   }
 
-  #row(loads: readonly Value[], stores: readonly Value[], row: Value | undefined, extent: Columns): void {
+  #row(
+    loads: readonly Value[],
+    stores: readonly Value[],
+    columnSums: readonly Value[],
+    row: Value | undefined,
+    extent: Columns,
+  ): void {
     const b = this.#b
     const { nodes } = this.#expression
     const reduced = new Map<number, Value>()
@@ -116,7 +163,8 @@ class FusedEmitter {
     const stored = new Map<number, Value>()
     for (const phase of this.#phases) {
       for (const operand of phase.rowOperands) rowPoint.operand(operand)
-      this.#phase(phase, { loads, stores, row, extent, rowPoint, stored, reduced })
+      const sums = phase === this.#phases.at(-1) ? columnSums : []
+      this.#phase(phase, { loads, stores, columnSums: sums, row, extent, rowPoint, stored, reduced })
       for (const node of phase.stores) stored.set(node, stores[this.#storesOf(node)[0]!]!)
       for (const node of phase.keeps) stored.set(node, b.scratch)
     }
@@ -136,6 +184,12 @@ class FusedEmitter {
         const value = this.#masked(node, point.operand(this.#expression.nodes[node]!.inputs[0]!), place)
         const slot = slots[place.slot]!
         b.assign(slot, this.#combine(node, slot, value))
+      }
+      // before the stores, which may overwrite what is summed
+      for (const [k, pointer] of context.columnSums.entries()) {
+        const at = this.#address(pointer, [1], place)
+        const value = point.operand(this.#columnSums[k]!)
+        b.store(b.add(b.load(at, place.lanes), value), at, place.lanes)
       }
       for (const node of phase.stores) {
         for (const store of this.#storesOf(node)) {
@@ -229,6 +283,8 @@ class FusedEmitter {
 interface RowContext {
   readonly loads: readonly Value[]
   readonly stores: readonly Value[]
+  /** Where the sums of columns lie that this pass adds to. */
+  readonly columnSums: readonly Value[]
   readonly row: Value | undefined
   readonly extent: Columns
   readonly rowPoint: Point

@@ -18,14 +18,22 @@ export interface Phase {
 /** From this cost on, a value is kept for the next pass instead of computed again. */
 const dear = 6
 
-/** `storeLast`: write no result before the last pass, because a result overwrites what is still to be read. */
-export function cutPhases(expression: Expression, storeLast: boolean): Phase[] {
+/**
+ * `storeLast`: write no result before the last pass, because a result overwrites what is still to be read. `lastly`:
+ * operands that the last pass reads besides.
+ */
+export function cutPhases(expression: Expression, storeLast: boolean, lastly: readonly number[] = []): Phase[] {
   const { loads, nodes } = expression
   const levels = levelsOf(expression)
   const results = new Set(expression.stores.map((store) => store.node).filter((node) => !nodes[node]!.perRow))
   const reductions = nodes.flatMap((node, k) => (isReduction(node) ? [k] : []))
   const inputLevel = (reduction: number): number => levelOf(levels, loads.length, nodes[reduction]!.inputs[0]!)
-  const last = Math.max(0, ...reductions.map(inputLevel), ...[...results].map((node) => levels[node]!))
+  const last = Math.max(
+    0,
+    ...reductions.map(inputLevel),
+    ...[...results].map((node) => levels[node]!),
+    ...lastly.map((operand) => levelOf(levels, loads.length, operand)),
+  )
 
   const phases: Phase[] = []
   const atHand = new Set<number>()
@@ -35,7 +43,8 @@ export function cutPhases(expression: Expression, storeLast: boolean): Phase[] {
     const reached = closure(expression, roots, atHand)
     const early = storeLast ? [] : [...results].filter((node) => reached.full.has(node) && !atHand.has(node))
     const stores = p === last ? [...results].filter((node) => !atHand.has(node)) : early
-    const all = closure(expression, [...roots, ...stores.map((node) => node + loads.length)], atHand)
+    const read = [...roots, ...stores.map((node) => node + loads.length), ...(p === last ? lastly : [])]
+    const all = closure(expression, read, atHand)
     const keeps = p === last ? [] : [...all.full].filter((node) => isDear(expression, node) && !results.has(node))
     for (const node of [...stores, ...keeps]) atHand.add(node)
     phases.push({ reductions: mine, stores, keeps, rowOperands: [...all.rows] })

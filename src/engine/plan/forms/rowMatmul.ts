@@ -8,6 +8,7 @@ import type { Kernel, Value } from '../../kernel/kernel.ts'
 import type { BufferUse, FormContext } from '../launchSpec.ts'
 import { columns } from './columns.ts'
 import type { MatmulShape } from './matmul.ts'
+import { partSumsKernel } from './partSums.ts'
 
 const floatBytes = 4
 /** Lines of B that are read side by side, each the next of a stream. */
@@ -18,8 +19,6 @@ const leastBytes = 2 ** 20
 /** Parts of the sum over B's rows: enough for many threads, few beside the rows of each. */
 const mostParts = 16
 const fewestRows = 16
-/** Columns of a unit that adds parts up: a multiple of every block of columns. */
-const unitColumns = 1024
 
 /** Units of columns that lie each in one piece, and the least that is one's. */
 const mostUnits = 64
@@ -99,8 +98,8 @@ function lowerRows(context: FormContext, shape: MatmulShape, label: string): voi
     bytes: (k * n + k) * floatBytes + partBytes,
   })
   context.launch({
-    key: `sum of parts ${parts} ${n}`,
-    build: () => ({ kernel: sumKernel(parts, n, target), units: Math.ceil(n / unitColumns) }),
+    key: `sum of parts ${parts} ${n} 1`,
+    build: () => partSumsKernel(parts, n, 1, target),
     buffers: [part('read'), context.write()],
     label: `sum of ${parts} parts`,
     flops: parts * n,
@@ -152,19 +151,4 @@ function eachLine(
     body(Array.from({ length: streams }, (_, s) => b.intAdd(line, b.intMul(each, s))))
   })
   b.for(b.intAdd(first, b.intMul(each, streams)), end, 1, (line) => body([line]))
-}
-
-/** Arguments: parts [parts][n], y [n]. Unit: some columns. */
-function sumKernel(parts: number, n: number, target: KernelTarget): Kernel {
-  const b = new KernelBuilder('sum of parts', target)
-  const [from, to] = [b.pointer(), b.pointer()]
-  const begin = b.intMul(b.unitBegin, unitColumns)
-  const end = b.intMin(b.intMul(b.unitEnd, unitColumns), n)
-  columns(b, { from: begin, to: end, size: n }, b.lanes, 1, ({ index, offset, lanes }) => {
-    const part = (p: number): Value => b.load(b.at(from, (p * n + offset) * floatBytes, index), lanes)
-    let sum = part(0)
-    for (let p = 1; p < parts; p++) sum = b.add(sum, part(p))
-    b.store(sum, b.at(to, offset * floatBytes, index), lanes)
-  })
-  return b.finish()
 }

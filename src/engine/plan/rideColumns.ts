@@ -1,0 +1,121 @@
+/**
+ * Sums down the columns of a matrix (the gradients of biases and gains) join the pass over its rows that reads or makes the
+ * same elements: each block of rows adds to sums of its own on the way, so that nothing is read a second time.
+ */
+import { sameShape, sizeOf } from '../ir/node.ts'
+import { resolve } from './layouts.ts'
+import type { PlanNode } from './node.ts'
+import { nodesOf, operandsOf, type ColumnStep, type FusedStep, type Step } from './steps.ts'
+
+/** Fewer rows are summed as fast by columns. */
+const fewestRows = 64
+/** So many elements are worth a pass over rows of their own, with a launch for what the blocks leave, if there is none to join. */
+const worthAPass = 2 ** 18
+
+/** Gives column steps to fused steps where they can, or makes fused steps of them. */
+export function rideColumns(steps: readonly Step[], mostOperands: number): Step[] {
+  const riding = new Riding(steps, mostOperands)
+  for (const step of steps) if (step.kind === 'column' && canRide(step)) riding.place(step)
+  return riding.steps()
+}
+
+/** A sum over all rows of a matrix. */
+function canRide({ reduce }: ColumnStep): boolean {
+  const { lowering } = reduce.op
+  const { shape } = reduce.inputs[0]!
+  return (
+    lowering.kind === 'reduce' &&
+    lowering.combine === 'add' &&
+    shape.length === 2 &&
+    shape[0]! >= fewestRows &&
+    reduce.attributes['axis'] === 0
+  )
+}
+
+class Riding {
+  readonly #steps: Set<Step>
+  readonly #mostOperands: number
+  readonly #makers = new Map<PlanNode, Step[]>()
+
+  constructor(steps: readonly Step[], mostOperands: number) {
+    this.#steps = new Set(steps)
+    this.#mostOperands = mostOperands
+    for (const step of steps) this.#addMaker(step)
+  }
+
+  steps(): Step[] {
+    return [...this.#steps]
+  }
+
+  place(column: ColumnStep): void {
+    const host = [...this.#steps].find((step) => step.kind === 'fused' && this.#fits(step, column)) as
+      | FusedStep
+      | undefined
+    const { shape } = column.reduce.inputs[0]!
+    if (host) this.#replace([host, column], join(host, column))
+    else if (sizeOf(shape) >= worthAPass) {
+      this.#replace([column], join({ kind: 'fused', space: shape, nodes: [], results: [], columns: [] }, column))
+    }
+  }
+
+  /** Whether the host reads or makes all the matrices that the sum needs, and neither waits for the other. */
+  #fits(host: FusedStep, column: ColumnStep): boolean {
+    if (!sameShape(host.space, column.reduce.inputs[0]!.shape)) return false
+    const joined = join(host, column)
+    const operands = operandsOf(joined)
+    if (operands.length > this.#mostOperands) return false
+    const mine = new Set(operandsOf(host).map(placeOf))
+    const matrices = operands.filter((operand) => sameShape(operand.shape, host.space))
+    return matrices.every((operand) => mine.has(placeOf(operand))) && !this.#waits(joined, [host, column])
+  }
+
+  /** Whether what the joined step reads needs one of its parts. */
+  #waits(joined: FusedStep, parts: readonly Step[]): boolean {
+    const makersOf = (step: Step): Step[] => {
+      return operandsOf(step).flatMap((operand) => this.#makers.get(resolve(operand).base) ?? [])
+    }
+    const first = Math.min(...nodesOf(joined).map(({ id }) => id))
+    const inside = new Set(nodesOf(joined))
+    const seen = new Set<Step>()
+    const pending = operandsOf(joined)
+      .filter((operand) => !inside.has(resolve(operand).base))
+      .flatMap((operand) => this.#makers.get(resolve(operand).base) ?? [])
+    for (let step = pending.pop(); step; step = pending.pop()) {
+      if (parts.includes(step)) return true
+      // Steps that end before the joined one begins cannot need it.
+      if (seen.has(step) || nodesOf(step).every(({ id }) => id < first)) continue
+      seen.add(step)
+      pending.push(...makersOf(step))
+    }
+    return false
+  }
+
+  #replace(old: readonly Step[], by: FusedStep): void {
+    for (const step of old) {
+      this.#steps.delete(step)
+      for (const node of nodesOf(step)) {
+        this.#makers.set(
+          node,
+          this.#makers.get(node)!.filter((maker) => maker !== step),
+        )
+      }
+    }
+    this.#steps.add(by)
+    this.#addMaker(by)
+  }
+
+  #addMaker(step: Step): void {
+    for (const node of nodesOf(step)) this.#makers.set(node, [...(this.#makers.get(node) ?? []), step])
+  }
+}
+
+function join(host: FusedStep, { nodes, reduce }: ColumnStep): FusedStep {
+  const all = [...new Set([...host.nodes, ...nodes])].toSorted((a, b) => a.id - b.id)
+  return { ...host, nodes: all, columns: [...host.columns, reduce] }
+}
+
+/** Equal for operands that are the same elements in the same layout. */
+function placeOf(operand: PlanNode): string {
+  const { base, layout } = resolve(operand)
+  return `${base.id} ${JSON.stringify(layout)}`
+}
