@@ -25,6 +25,7 @@ export { layerNorm, logSoftmax, rmsNorm, softmax, type NormOptions } from './ops
 export { clipByGlobalNorm, crossEntropy, logSumExp, type CrossEntropyOptions } from './ops/loss.ts'
 export { mixPairs } from './ops/pairs.ts'
 export { attention, type AttentionOptions } from './ops/attention.ts'
+export { cachedAttention, type CachedAttentionOptions } from './ops/cachedAttention.ts'
 export { dropout, randomUniform } from './ops/random.ts'
 export { allRows } from './ops/table.ts'
 

@@ -86,7 +86,7 @@ export function evaluationPass(): Pass {
     positions: (time) => toFloat(lastAxisIndex([time])),
     positionRows,
     embedded: (x) => x,
-    attend: (_, q, k, v, options) => attention(q, k, v, attentionOptions(q, options)),
+    attend: (_, q, k, v, options) => attention(q, k, v, { ...attendOptions(q, options), causal: true }),
     branch: (x) => x,
     addLoss(name, value, weight) {
       const earlier = losses.get(name)
@@ -115,7 +115,8 @@ export function trainingPass(context: TraceContext, rates: DropRates): Pass {
     embedded: (x) => drop(x, STREAMS.embedding),
     attend: (layer, q, k, v, options) =>
       attention(q, k, v, {
-        ...attentionOptions(q, options),
+        ...attendOptions(q, options),
+        causal: true,
         dropout: { rate, key0, key1, stream: STREAMS.weights(layer) },
       }),
     branch(x, { layer, branch, batch }) {
@@ -146,10 +147,10 @@ const STREAMS = {
   depth: (layer: number, branch: Branch) => -(2 * layer + (branch === 'attention' ? 1 : 2)),
 } as const
 
-function attentionOptions(q: Tensor, { scale, window, softCap }: AttendOptions = {}) {
+/** The options with their defaults, for q [B, T, H, D]. */
+export function attendOptions(q: Tensor, { scale, window, softCap }: AttendOptions = {}) {
   return {
     scale: scale ?? 1 / Math.sqrt(q.shape[3]!),
-    causal: true as const,
     ...(window === undefined ? {} : { window }),
     ...(softCap === undefined ? {} : { softCap }),
   }

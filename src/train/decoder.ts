@@ -20,15 +20,21 @@ export interface Decoder {
 }
 
 /**
- * P tokens of one sequence. Inputs ids i32 [1, P], positions i32 [P], counts f32 [P] (1, or 0 for what fills up) and row
- * i32 [1]; output logits [1, V] of that row; updates the caches of keys and values.
+ * P successive tokens of one sequence. Inputs ids i32 [1, P], positions i32 [P], counts f32 [P] (1, or 0 for what fills up
+ * after them) and row i32 [1]; output logits [1, V] of that row; updates the caches of keys and values. These have
+ * `cacheRows` rows, the same in all programs over them: enough for P tokens from the last position on, unless told.
  */
-export function traceDecoding(name: string, { model, config, parameters }: ModelSetup, tokens: number): Graph {
+export function traceDecoding(
+  name: string,
+  { model, config, parameters }: ModelSetup,
+  tokens: number,
+  cacheRows = config.context + tokens - 1,
+): Graph {
   return trace(name, (context) => {
     const ids = context.input(BATCH_INPUTS.ids, 'i32', [1, tokens])
     const row = context.input(ROW, 'i32', [1])
     const traced = traceParameters(context, parameters)
-    const pass = decodingPass(context, tokens, config.context)
+    const pass = decodingPass(context, tokens, cacheRows)
     const x = model.hidden(traced, config, ids, pass) // [P, C]
     const chosen = scope('lm_head', () => gather(x, row)) // [1, C]
     const logits = logitsOf(chosen, model.outputLayer(traced, config))
@@ -42,8 +48,10 @@ export function traceDecoding(name: string, { model, config, parameters }: Model
  */
 export function createDecoder(backend: Backend, setup: ModelSetup, { chunk = CHUNK } = {}): Decoder {
   const { context, vocab } = setup.config
-  const prefill = lazily(() => compileDecoding(backend, setup, 'prefill', Math.min(chunk, context)))
-  const decode = lazily(() => compileDecoding(backend, setup, 'decode', 1))
+  const atOnce = Math.min(chunk, context)
+  const cacheRows = context + atOnce - 1
+  const prefill = lazily(() => compileDecoding(backend, setup, 'prefill', atOnce, cacheRows))
+  const decode = lazily(() => compileDecoding(backend, setup, 'decode', 1, cacheRows))
   /** Tokens whose keys and values the caches hold; null before they were cleared for the first time. */
   let cached: readonly number[] | null = null
   return {
@@ -72,15 +80,21 @@ export interface DecodingProgram {
   readonly executable: Executable
   /** P */
   readonly tokens: number
-  /** Rows of keys and of values, each [S, KV · D]. */
+  /** Rows of keys and of values, each [rows, KV · D]. */
   readonly caches: readonly { readonly width: number; readonly rows: { fill(value: number, from: number): unknown } }[]
   /** Adds these tokens, at most P, to the caches from that position on. */
   run(ids: readonly number[], from: number): void
 }
 
-/** Compiles the program over the weights in the backend's buffers. */
-export function compileDecoding(backend: Backend, setup: ModelSetup, name: string, tokens: number): DecodingProgram {
-  const graph = traceDecoding(name, setup, tokens)
+/** Compiles the program of `traceDecoding` over the weights in the backend's buffers. */
+export function compileDecoding(
+  backend: Backend,
+  setup: ModelSetup,
+  name: string,
+  tokens: number,
+  cacheRows?: number,
+): DecodingProgram {
+  const graph = traceDecoding(name, setup, tokens, cacheRows)
   const executable = backend.compile(graph)
   const inputs = {
     ids: integers(backend, bufferName(name, BATCH_INPUTS.ids), [1, tokens]),

@@ -60,6 +60,7 @@ export type FormName =
   | 'pad'
   | 'attention'
   | 'attentionGradient'
+  | 'cachedAttention'
   | 'groupBy'
   | 'groupRows'
   | 'groupedMatmul'

@@ -1,5 +1,6 @@
 /** All tensor ops. The conformance tests run over this list. */
 import { attentionGradientRow, attentionRow } from './attention.ts'
+import { cachedAttentionRow } from './cachedAttention.ts'
 import { lastAxisIndexRow, toFloatRow, toIntRow } from './cast.ts'
 import { equalRow, greaterEqualRow, greaterRow, lessEqualRow, lessRow, notEqualRow, selectRow } from './compare.ts'
 import * as arithmetic from './elementwise.ts'
@@ -91,5 +92,6 @@ export const allRows: readonly OpRow[] = [
   topKIndicesRow,
   // attention
   attentionRow,
+  cachedAttentionRow,
   attentionGradientRow,
 ]

@@ -69,17 +69,14 @@ class Riding {
     return matrices.every((operand) => mine.has(placeOf(operand))) && !this.#waits(joined, [host, column])
   }
 
-  /** Whether what the joined step reads needs one of its parts. */
+  /** Whether what the joined step reads needs one of its parts, or lies in another layout in what they make. */
   #waits(joined: FusedStep, parts: readonly Step[]): boolean {
     const makersOf = (step: Step): Step[] => {
       return operandsOf(step).flatMap((operand) => this.#makers.get(resolve(operand).base) ?? [])
     }
     const first = Math.min(...nodesOf(joined).map(({ id }) => id))
-    const inside = new Set(nodesOf(joined))
     const seen = new Set<Step>()
-    const pending = operandsOf(joined)
-      .filter((operand) => !inside.has(resolve(operand).base))
-      .flatMap((operand) => this.#makers.get(resolve(operand).base) ?? [])
+    const pending = makersOf(joined)
     for (let step = pending.pop(); step; step = pending.pop()) {
       if (parts.includes(step)) return true
       // Steps that end before the joined one begins cannot need it.

@@ -28,22 +28,45 @@ export const attentionForm: Form = {
   },
 }
 
+/** Attention over keys of earlier tokens as well, whose number is read when the kernel runs. */
+export const cachedAttentionForm: Form = {
+  accepts: (k, layout) => k > 2 || layout.strides[3] === 1,
+  lower: (context) => {
+    const { node, operands, target } = context
+    const [q, k, v] = operands.map((operand) => operand.layout)
+    // even with no row to spare the first key is known only then
+    const shape = { ...attentionShape(node, q!, k!, v!, contiguous(node.shape)), cached: k!.shape[1]! }
+    context.launch({
+      key: `cached attention ${JSON.stringify(shape)}`,
+      build: () => attentionKernel(shape, target),
+      buffers: [context.read(0), context.read(1), context.read(2), context.read(3), context.write()],
+      label: `attention [${q!.shape.join(', ')}] over at most ${shape.cached} keys`,
+      flops: node.op.flops(node.inputs, node, node.attributes),
+      bytes: 2 * shape.batch * (shape.heads * shape.time + shape.keyHeads * shape.cached) * shape.headDim * floatBytes,
+    })
+  },
+}
+
 /** Query heads of one key head that a unit takes at most: they share its packed keys, where enough units remain for many threads. */
 const enoughUnits = 16
+/** With earlier keys there is more to pack than to multiply. */
+const enoughCachedUnits = 4
 
-function headsPerUnit({ batch, heads, keyHeads }: AttentionShape): number {
+function headsPerUnit({ batch, heads, keyHeads, cached }: AttentionShape): number {
+  const enough = cached === undefined ? enoughUnits : enoughCachedUnits
   const group = heads / keyHeads
   for (let share = group; share > 1; share--) {
-    if (group % share === 0 && (batch * heads) / share >= enoughUnits) return share
+    if (group % share === 0 && (batch * heads) / share >= enough) return share
   }
   return 1
 }
 
-/** Arguments: q, k, v, what the dropout draws from if there is one, result. */
+/** Arguments: q, k, v, how many keys come first if any do, what the dropout draws from if there is one, result. */
 function attentionKernel(shape: AttentionShape, target: KernelTarget): FusedKernel {
   const tiles = attentionTiles('attention', shape, target)
   const { b } = tiles
   const [qs, ks, vs] = [b.pointer(), b.pointer(), b.pointer()]
+  tiles.takeStart()
   const dropout = dropoutMask(b, shape)
   const outs = b.pointer()
   const scores = tiles.scoreArea('scores')
@@ -68,7 +91,7 @@ function attentionKernel(shape: AttentionShape, target: KernelTarget): FusedKern
           new TileSoftmax(tiles, tile, scores).exponentials(kept).forEach((sum, i) => {
             b.store(b.div(b.constant(dropout?.factor ?? 1), sum), b.at(inverses, i * floatBytes), 1)
           })
-          const rows = tiles.offset(out, tile.position, shape.out.time * floatBytes)
+          const rows = tiles.offset(out, tile.query, shape.out.time * floatBytes)
           tiles.timesKeys(tile, scores, values, (i, byte, sum, lanes) => {
             const inverse = b.broadcast(b.at(inverses, i * floatBytes))
             b.store(b.mul(sum, inverse), b.at(rows, i * shape.out.time * floatBytes + byte), lanes)

@@ -14,7 +14,10 @@ export interface HeadStrides {
 
 export interface AttentionShape {
   readonly batch: number
+  /** Queries; keys too, unless there are rows for more of them. */
   readonly time: number
+  /** Rows of keys where earlier ones come before the queries'; how many is known when the kernel runs. Undefined for none. */
+  readonly cached?: number
   readonly heads: number
   readonly keyHeads: number
   readonly headDim: number
@@ -44,6 +47,7 @@ interface AttentionAttributes {
 export function attentionShape(node: PlanNode, q: Layout, k: Layout, v: Layout, out: Layout): AttentionShape {
   const { scale, window, softCap, dropoutRate } = node.attributes as unknown as AttentionAttributes
   const [batch, time, heads, headDim] = q.shape as readonly [number, number, number, number]
+  const length = k.shape[1]!
   return {
     batch,
     time,
@@ -51,7 +55,8 @@ export function attentionShape(node: PlanNode, q: Layout, k: Layout, v: Layout, 
     keyHeads: k.shape[2]!,
     headDim,
     scale,
-    ...(window !== undefined && window < time ? { window } : {}),
+    ...(length === time ? {} : { cached: length }),
+    ...(window !== undefined && window < length ? { window } : {}),
     ...(softCap === undefined ? {} : { softCap }),
     ...(dropoutRate === undefined ? {} : { dropoutRate }),
     ...(isBf16(node.attributes) ? { precision: 'bf16' } : {}),

@@ -10,6 +10,7 @@ import type { Address, Bound, Value } from '../../kernel/kernel.ts'
 import { transposeRows } from '../../kernel/transpose.ts'
 import { floatBytes, type AttentionShape, type HeadStrides } from './attentionShape.ts'
 import { lanesOf, matmulTile, type TileOperand, type TileShape } from './matmulTile.ts'
+import { eachPanel } from './panels.ts'
 
 /** A right operand that is read row by row. */
 export type RightRows = Pick<TileOperand, 'pointer' | 'stepBytes'>
@@ -27,8 +28,9 @@ export interface Panel {
 
 /** Query rows of a panel that go through the registers together. */
 export interface QueryTile {
-  /** The first row, counted from the panel's first and from the sequence's. */
+  /** The first row, counted from the panel's first and from the first query; and its place among the keys. */
   readonly row: Value
+  readonly query: Value
   readonly position: Value
   readonly rows: number
   /** Keys whose scores its products read. */
@@ -63,17 +65,46 @@ export class AttentionTiles {
   /** Elements from one row of scores to the next: whole panels, and a vector to spare for the last masked load. */
   readonly scoreStride: number
   readonly #areas = new Map<string, number>()
+  /** How many keys come before that of the first query; undefined for none. */
+  #start: Value | undefined
 
   constructor(name: string, shape: AttentionShape, target: KernelTarget) {
     this.b = new KernelBuilder(name, target)
     this.shape = shape
-    this.vectors = shape.headDim > target.lanes ? 2 : 1
+    this.vectors = Math.min(
+      shape.cached !== undefined && shape.time === 1 ? 4 : 2,
+      Math.ceil(shape.headDim / target.lanes),
+    )
     const fit = Math.min(14, Math.floor((target.vectorRegisters - this.vectors - 1) / this.vectors))
     this.rows = Math.min(fit, shape.time)
     this.keyPanel = this.vectors * target.lanes
-    this.scoreStride = Math.ceil(shape.time / this.keyPanel) * this.keyPanel + target.lanes
+    this.scoreStride = Math.ceil(this.length / this.keyPanel) * this.keyPanel + target.lanes
     const rows = Math.min(mostRows, mostScoreBytes / (this.scoreStride * floatBytes), shape.time)
     this.panelRows = Math.max(1, Math.floor(rows / this.rows)) * this.rows
+  }
+
+  /** Rows of keys. */
+  get length(): number {
+    return this.shape.cached ?? this.shape.time
+  }
+  /** Takes the kernel's next argument where the shape has earlier keys: how many they are. */
+  takeStart(): void {
+    if (this.shape.cached !== undefined) this.#start = this.b.loadInt(this.b.at(this.b.pointer()))
+  }
+  /** The place of a query among the keys. */
+  #placeOf(query: Value): Value {
+    return this.#start ? this.b.intAdd(this.#start, query) : query
+  }
+  /** The query whose place is this key's, or a negative number where it comes before the first. */
+  #queryAt(key: Value): Value {
+    return this.#start ? this.b.op('intSub', [key, this.#start]) : key
+  }
+  /** Keys that any query sees, from the start of a panel of keys on: [from, to). */
+  #seenKeys(): { readonly from: Bound; readonly to: Bound } {
+    const { b } = this
+    const { time } = this.shape
+    if (!this.#start) return { from: 0, to: time }
+    return { from: this.#scoreStart(this.#firstSeen(this.#start, 1)), to: b.intAdd(this.#start, time) }
   }
 
   /** Whether operands are pairs of bf16 numbers: then the members below rearrange what here is only copied. */
@@ -145,7 +176,7 @@ export class AttentionTiles {
     b.for(0, time, panelRows, (first) => {
       const end = b.intMin(b.intAdd(first, panelRows), time)
       const whole = time % rows === 0 ? end : b.intMin(b.intAdd(first, panelRows), time - (time % rows))
-      const firstKey = this.#firstSeen(first, rows)
+      const firstKey = this.#firstSeen(this.#placeOf(first), rows)
       body({ first, end, whole, firstKey, firstScore: this.#scoreStart(firstKey) })
     })
   }
@@ -160,10 +191,11 @@ export class AttentionTiles {
 
   queryTiles(panel: Panel, body: (tile: QueryTile) => void): void {
     const { b } = this
-    this.eachTile(panel, panel.first, (position, rows) => {
+    this.eachTile(panel, panel.first, (query, rows) => {
+      const position = this.#placeOf(query)
       const from = this.#scoreStart(this.#firstSeen(position, 1))
-      const row = b.op('intSub', [position, panel.first])
-      body({ row, position, rows, from, to: b.intAdd(position, rows), panelFrom: panel.firstScore })
+      const row = b.op('intSub', [query, panel.first])
+      body({ row, query, position, rows, from, to: b.intAdd(position, rows), panelFrom: panel.firstScore })
     })
   }
 
@@ -176,18 +208,21 @@ export class AttentionTiles {
     this.copyRows(rows, strides, pointer, b.op('intSub', [panel.end, panel.first]), factor)
     return { left: { pointer, rowBytes, stepBytes: floatBytes }, right: () => ({ pointer, stepBytes: rowBytes }) }
   }
-  /** The rows [T, D] of a head as a right operand; those under one name are needed at one time only. */
+  /** The rows of a head's keys, [T, D] or those that are seen of as many as there are, as a right operand; those under one name are needed at one time only. */
   keyRows(name: string, head: Value, strides: HeadStrides): RightRows {
+    // A single query reads each once.
+    if (this.shape.time === 1) return { pointer: head, stepBytes: strides.time * floatBytes }
     const stepBytes = this.shape.headDim * floatBytes
-    const pointer = this.area(name, this.shape.time * stepBytes)
-    this.copyRows(head, strides, pointer, this.shape.time)
+    const pointer = this.area(name, this.length * stepBytes)
+    const { from, to } = this.#seenKeys()
+    this.copyRows(head, strides, pointer, to, 1, from)
     return { pointer, stepBytes }
   }
   /** Copies rows so that none lies between them: rows of a model's width drive one another out of the level-1 cache. */
-  copyRows(from: Value, strides: HeadStrides, to: Value, count: Bound, factor = 1): void {
+  copyRows(from: Value, strides: HeadStrides, to: Value, end: Bound, factor = 1, first: Bound = 0): void {
     const { b } = this
     const { headDim } = this.shape
-    b.for(0, count, 1, (row) => {
+    b.for(first, end, 1, (row) => {
       const source = this.offset(from, row, strides.time * floatBytes)
       const target = this.offset(to, row, headDim * floatBytes)
       for (let d = 0; d < headDim; d += b.lanes) {
@@ -201,15 +236,20 @@ export class AttentionTiles {
   /** Copies [T, D] rows into panels [T / keyPanel][D][keyPanel], as the right operand of a product. */
   transpose(name: string, from: Value, strides: HeadStrides): Value {
     const { b, keyPanel } = this
-    const { time } = this.shape
-    const to = this.area(name, Math.ceil(time / keyPanel) * keyPanel * this.depth * floatBytes)
-    const full = Math.floor(time / keyPanel)
+    const { length } = this
+    const to = this.area(name, Math.ceil(length / keyPanel) * keyPanel * this.depth * floatBytes)
+    const full = Math.floor(length / keyPanel)
     const panel = (number: Value, rows: number): void => {
       const source = this.offset(from, number, keyPanel * strides.time * floatBytes)
       this.transposePanel(source, strides, this.offset(to, number, this.depth * keyPanel * floatBytes), rows)
     }
-    b.for(0, full, 1, (number) => panel(number, keyPanel))
-    if (time > full * keyPanel) panel(b.int(full), time - full * keyPanel)
+    const seen = this.#seenKeys()
+    const panels = (keys: Bound): Bound =>
+      typeof keys === 'number' ? Math.floor(keys / keyPanel) : b.op('intDivImmediate', [keys], keyPanel)
+    const end = typeof seen.to === 'number' ? Math.ceil(seen.to / keyPanel) : panels(b.intAdd(seen.to, keyPanel - 1))
+    eachPanel(b, [panels(seen.from), end], { full, all: Math.ceil(length / keyPanel) }, (number, short) => {
+      panel(number, short ? length - full * keyPanel : keyPanel)
+    })
     return to
   }
   transposePanel(from: Value, strides: HeadStrides, to: Value, rows: number): void {
@@ -244,7 +284,7 @@ export class AttentionTiles {
     const { b, keyPanel } = this
     const { window } = this.shape
     const floor = (key: Bound) => (typeof key === 'number' ? key : b.op('intDivImmediate', [key], keyPanel))
-    const panels = b.op('intDivImmediate', [b.intAdd(panel.end, keyPanel - 1)], keyPanel)
+    const panels = b.op('intDivImmediate', [b.intAdd(this.#placeOf(panel.end), keyPanel - 1)], keyPanel)
     b.for(floor(panel.firstScore), panels, 1, (number) => {
       const key = b.intMul(number, keyPanel)
       const right = {
@@ -252,8 +292,9 @@ export class AttentionTiles {
         rowBytes: 0,
         stepBytes: keyPanel * floatBytes,
       }
-      const from = b.intMax(this.floorTo(key, this.rows), panel.first)
-      const to = window === undefined ? panel.whole : b.intMin(panel.whole, b.intAdd(key, keyPanel + window - 1))
+      const first = this.#queryAt(key)
+      const from = b.intMax(this.floorTo(this.#start ? b.intMax(first, 0) : first, this.rows), panel.first)
+      const to = window === undefined ? panel.whole : b.intMin(panel.whole, b.intAdd(first, keyPanel + window - 1))
       const tile = (position: Value, rows: number): void => {
         const row = b.op('intSub', [position, panel.first])
         const shape = { rows, vectors: this.vectors, lastLanes: b.lanes, pairs: this.pairs }

@@ -1,7 +1,7 @@
 /** The hand-scheduled kernel forms, by the name that a row's lowering gives. */
 import type { FormName } from '../../ops/row.ts'
 import type { Form } from '../launchSpec.ts'
-import { attentionForm } from './attention.ts'
+import { attentionForm, cachedAttentionForm } from './attention.ts'
 import { attentionGradientForm } from './attentionGradient.ts'
 import { gatherForm, scatterAddForm } from './embedding.ts'
 import { groupedMatmulForm, groupedOuterForm } from './grouped.ts'
@@ -17,6 +17,7 @@ const forms: { readonly [N in FormName]: Form } = {
   concat: concatForm,
   pad: padForm,
   attention: attentionForm,
+  cachedAttention: cachedAttentionForm,
   attentionGradient: attentionGradientForm,
   groupBy: groupByForm,
   groupRows: groupRowsForm,
