@@ -7,6 +7,8 @@ import type { MatmulPlan } from './matmul.ts'
 
 const floatBytes = 4
 const lineBytes = 64
+/** Steps of k that lie far apart are asked for so many ahead: no stream is long enough for the processor to do so. */
+const stepsAhead = 8
 
 /** Row panels [from, to), the first of which begins at `source`, for `depth` steps of k; the copy begins at `copy`. */
 export interface RowPanels {
@@ -87,6 +89,7 @@ function copyAlongSteps(b: KernelBuilder, plan: MatmulPlan, { from, to, source, 
           const lanes = Math.min(b.lanes, rows - at)
           b.store(b.load(b.at(stepFrom, at * floatBytes), lanes), b.at(stepTo, at * floatBytes), lanes)
         }
+        b.prefetch(b.at(stepFrom, stepsAhead * shape.aStep * floatBytes), 'read')
         b.assign(stepFrom, b.intAdd(stepFrom, tileRows * floatBytes))
         b.assign(stepTo, b.intAdd(stepTo, rowPanelBytes(plan)))
       })
