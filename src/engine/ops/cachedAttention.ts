@@ -127,6 +127,7 @@ export const cachedAttentionRow: OpRow = {
     sample([1, 1, 3, 5], [7, 3], 0),
     sample([1, 1, 4, 35], [41, 2], 40),
     sample([1, 1, 4, 8], [70, 1], 50, { window: 9 }),
+    sample([2, 1, 2, 9], [83, 1], 66, { scale: 3, softCap: 1.5 }),
     sample([1, 5, 4, 2], [19, 2], 11, { scale: 0.7, window: 4 }),
     sample([2, 17, 2, 9], [60, 1], 20, { scale: 3, softCap: 1.5 }),
     sample([1, 19, 2, 3], [19, 2], 0),

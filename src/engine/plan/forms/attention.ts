@@ -7,6 +7,7 @@ import type { KernelTarget } from '../../kernel/builder.ts'
 import type { Form } from '../launchSpec.ts'
 import { dropoutArguments, dropoutMask } from './attentionDropout.ts'
 import { attentionTiles } from './attentionPairs.ts'
+import { lowerOneQuery } from './attentionOneQuery.ts'
 import { attentionShape, floatBytes, type AttentionShape } from './attentionShape.ts'
 import { keptKeys, TileSoftmax } from './attentionSoftmax.ts'
 import type { FusedKernel } from './fused.ts'
@@ -36,11 +37,13 @@ export const cachedAttentionForm: Form = {
     const [q, k, v] = operands.map((operand) => operand.layout)
     // even with no row to spare the first key is known only then
     const shape = { ...attentionShape(node, q!, k!, v!, contiguous(node.shape)), cached: k!.shape[1]! }
+    const label = `attention [${q!.shape.join(', ')}] over at most ${shape.cached} keys`
+    if (shape.time === 1) return lowerOneQuery(context, shape, label)
     context.launch({
       key: `cached attention ${JSON.stringify(shape)}`,
       build: () => attentionKernel(shape, target),
       buffers: [context.read(0), context.read(1), context.read(2), context.read(3), context.write()],
-      label: `attention [${q!.shape.join(', ')}] over at most ${shape.cached} keys`,
+      label,
       flops: node.op.flops(node.inputs, node, node.attributes),
       bytes: 2 * shape.batch * (shape.heads * shape.time + shape.keyHeads * shape.cached) * shape.headDim * floatBytes,
     })

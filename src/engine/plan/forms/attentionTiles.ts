@@ -71,10 +71,7 @@ export class AttentionTiles {
   constructor(name: string, shape: AttentionShape, target: KernelTarget) {
     this.b = new KernelBuilder(name, target)
     this.shape = shape
-    this.vectors = Math.min(
-      shape.cached !== undefined && shape.time === 1 ? 4 : 2,
-      Math.ceil(shape.headDim / target.lanes),
-    )
+    this.vectors = shape.headDim > target.lanes ? 2 : 1
     const fit = Math.min(14, Math.floor((target.vectorRegisters - this.vectors - 1) / this.vectors))
     this.rows = Math.min(fit, shape.time)
     this.keyPanel = this.vectors * target.lanes
@@ -210,8 +207,6 @@ export class AttentionTiles {
   }
   /** The rows of a head's keys, [T, D] or those that are seen of as many as there are, as a right operand; those under one name are needed at one time only. */
   keyRows(name: string, head: Value, strides: HeadStrides): RightRows {
-    // A single query reads each once.
-    if (this.shape.time === 1) return { pointer: head, stepBytes: strides.time * floatBytes }
     const stepBytes = this.shape.headDim * floatBytes
     const pointer = this.area(name, this.length * stepBytes)
     const { from, to } = this.#seenKeys()

@@ -9,11 +9,9 @@ import type { BufferUse, FormContext } from '../launchSpec.ts'
 import { columns } from './columns.ts'
 import type { MatmulShape } from './matmul.ts'
 import { partSumsKernel } from './partSums.ts'
+import { eachLine } from './streams.ts'
 
 const floatBytes = 4
-/** Lines of B that are read side by side, each the next of a stream. */
-const streams = 4
-
 /** A smaller matrix of rows stays in a cache, where a second launch costs more than narrow panels do. */
 const leastBytes = 2 ** 20
 /** Parts of the sum over B's rows: enough for many threads, few beside the rows of each. */
@@ -76,7 +74,7 @@ function columnsKernel({ n, k, bColumn }: MatmulShape, perUnit: number, target: 
       b.store(b.op('reduceAdd', [total]), b.at(y, 0, column, floatBytes), 1)
     }
   }
-  b.for(b.unitBegin, b.unitEnd, 1, (unit) => eachLine(b, unit, perUnit, n, dots))
+  b.for(b.unitBegin, b.unitEnd, 1, (unit) => eachLine(b, ...linesOf(b, unit, perUnit, n), dots))
   return b.finish()
 }
 
@@ -117,7 +115,7 @@ function partsKernel({ n, k, aStep, bStep }: MatmulShape, perUnit: number, targe
     columns(b, extent, b.lanes, 4, ({ index, offset, lanes }) => {
       b.store(b.constant(0), b.at(part, offset * floatBytes, index), lanes)
     })
-    eachLine(b, unit, perUnit, k, (rows) => {
+    eachLine(b, ...linesOf(b, unit, perUnit, k), (rows) => {
       const from = rows.map((row) => b.intAdd(right, b.intMul(row, bStep * floatBytes)))
       const factors = rows.map((row) => b.broadcast(b.at(b.intAdd(x, b.intMul(row, aStep * floatBytes)))))
       columns(b, extent, b.lanes, 2, ({ index, offset, lanes }) => {
@@ -135,20 +133,8 @@ function partsKernel({ n, k, aStep, bStep }: MatmulShape, perUnit: number, targe
   return b.finish()
 }
 
-/** Lines [unit · perUnit, …) of `all`: some at a time, each from another part of the unit, then those left one by one. */
-function eachLine(
-  b: KernelBuilder,
-  unit: Value,
-  perUnit: number,
-  all: number,
-  body: (lines: readonly Value[]) => void,
-): void {
+/** The lines of a unit: from, to. */
+function linesOf(b: KernelBuilder, unit: Value, perUnit: number, all: number): [Value, Value] {
   const first = b.intMul(unit, perUnit)
-  const end = b.intMin(b.intAdd(first, perUnit), all)
-  const each = b.op('intDivImmediate', [b.op('intSub', [end, first])], streams)
-  b.for(0, each, 1, (i) => {
-    const line = b.intAdd(first, i)
-    body(Array.from({ length: streams }, (_, s) => b.intAdd(line, b.intMul(each, s))))
-  })
-  b.for(b.intAdd(first, b.intMul(each, streams)), end, 1, (line) => body([line]))
+  return [first, b.intMin(b.intAdd(first, perUnit), all)]
 }
