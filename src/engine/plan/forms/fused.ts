@@ -3,7 +3,7 @@
  * their gradients), each one pass over memory.
  */
 import { KernelBuilder, type KernelTarget } from '../../kernel/builder.ts'
-import type { Address, Kernel, Value } from '../../kernel/kernel.ts'
+import type { Address, Kernel, PrefetchPurpose, Value } from '../../kernel/kernel.ts'
 import { collapse, isReduction, type Expression, type OperandIndex } from '../expression.ts'
 import { columns, type Columns, type Place } from './columns.ts'
 import { cutPhases, type Phase } from './phases.ts'
@@ -15,6 +15,9 @@ const floatBytes = 4
 /** Rows of a unit that sums columns: many beside what it leaves, and few enough to have units for many threads. */
 const fewestSummedRows = 32
 const mostSummingUnits = 64
+const lineBytes = 64
+/** A longer row would drive out of the caches what it is asked for beside. */
+const longestPrefetched = 4096
 
 export interface FusedKernel {
   readonly kernel: Kernel
@@ -61,6 +64,7 @@ class FusedEmitter {
   readonly #storePointers: readonly Value[]
   readonly #columnSums: readonly OperandIndex[]
   readonly #sumPointers: readonly Value[]
+  readonly #inPlace: boolean
   /** Values that are the same for the whole kernel: loads with no stride at all. */
   readonly #scalars = new Map<number, Value>()
   readonly #kept = new Map<number, number>()
@@ -76,6 +80,7 @@ class FusedEmitter {
     this.#loadPointers = expression.loads.map(() => b.pointer())
     this.#storePointers = expression.stores.map(() => b.pointer())
     this.#columnSums = columnSums
+    this.#inPlace = inPlace
     this.#sumPointers = columnSums.map(() => b.pointer())
     const { loads, nodes, stores } = expression
     const steps = [...loads, ...stores.filter((store) => !nodes[store.node]!.perRow)].map((x) => x.strides.at(-1)!)
@@ -185,6 +190,7 @@ class FusedEmitter {
         const slot = slots[place.slot]!
         b.assign(slot, this.#combine(node, slot, value))
       }
+      if (phase === this.#phases.at(-1)) this.#prefetchNextRow(context, place)
       // before the stores, which may overwrite what is summed
       for (const [k, pointer] of context.columnSums.entries()) {
         const at = this.#address(pointer, [1], place)
@@ -203,6 +209,22 @@ class FusedEmitter {
       const total = slots.reduce((sum, slot) => this.#combine(node, sum, slot))
       context.reduced.set(node, b.op(this.#combinator(node) === 'add' ? 'reduceAdd' : 'reduceMax', [total]))
     }
+  }
+
+  /** In the last of several passes over a row, which finds it in a cache, asks for the next row. */
+  #prefetchNextRow({ loads, stores }: RowContext, place: Place): void {
+    const b = this.#b
+    const isPassedOnce = this.#phases.length === 1 || this.#expression.space.length !== 2
+    if (isPassedOnce || this.#size > longestPrefetched || (place.offset * floatBytes) % lineBytes !== 0) return
+    const ask = (pointer: Value, strides: readonly number[], purpose: PrefetchPurpose): void => {
+      const [rowStride, step] = strides as readonly [number, number]
+      if (step !== 1 || rowStride === 0) return
+      const { base, index, scale, offset } = this.#address(pointer, strides, place)
+      b.prefetch(b.at(base, offset + rowStride * floatBytes, index, scale), purpose)
+    }
+    for (const [k, { strides }] of this.#expression.loads.entries()) ask(loads[k]!, strides, 'read')
+    if (this.#inPlace) return
+    for (const [k, { strides }] of this.#expression.stores.entries()) ask(stores[k]!, strides, 'write')
   }
 
   #point(place: Place, context: RowContext): Point {
