@@ -90,7 +90,7 @@ export const siluRow = elementwiseRow({
   inputs: ['f32'],
   cost: 24,
   meaning: (a) => a / (1 + Math.exp(-a)),
-  emit: (b, [x]) => b.div(x!, b.add(b.constant(1), polynomial.exp(b, b.op('neg', [x!])))),
+  emit: (b, [x]) => b.div(x!, polynomial.onePlusExp(b, b.op('neg', [x!]))),
   // σ(x) (1 + x (1 - σ(x)))
   gradient: ({ inputs: [x], gradient }) => {
     const s = sigmoid(x!)
@@ -114,7 +114,7 @@ export const geluRow = elementwiseRow({
   meaning: (a) => 0.5 * a * (1 + Math.tanh(geluScale * (a + geluCubic * a * a * a))),
   emit: (b, [x]) => {
     const inner = b.multiplyAdd(b.mul(x!, x!), b.constant(-2 * geluScale * geluCubic), b.constant(-2 * geluScale))
-    return b.div(x!, b.add(b.constant(1), polynomial.exp(b, b.mul(inner, x!))))
+    return b.div(x!, polynomial.onePlusExp(b, b.mul(inner, x!)))
   },
   // s = σ(2u): dy/dx = s + x s (1 - s) 2 du/dx with du/dx = √(2/π) (1 + 3 · 0.044715 x²)
   gradient: ({ inputs: [x], gradient }) => {
