@@ -90,11 +90,12 @@ function attentionKernel(shape: AttentionShape, target: KernelTarget): FusedKern
         const queries = tiles.packRows('queries', q, shape.q, panel, tiles.scales.queries)
         tiles.scores(panel, queries, keys, scores)
         tiles.queryTiles(panel, (tile) => {
+          const rows = tiles.offset(out, tile.query, shape.out.time * floatBytes)
+          for (let i = 0; i < tile.rows; i++) tiles.askForRow(b.intAdd(rows, i * shape.out.time * floatBytes), 'write')
           const kept = dropout && keptKeys(tiles, tile, dropout, { batch, head })
           new TileSoftmax(tiles, tile, scores).exponentials(kept).forEach((sum, i) => {
             b.store(b.div(b.constant(dropout?.factor ?? 1), sum), b.at(inverses, i * floatBytes), 1)
           })
-          const rows = tiles.offset(out, tile.query, shape.out.time * floatBytes)
           tiles.timesKeys(tile, scores, values, (i, byte, sum, lanes) => {
             const inverse = b.broadcast(b.at(inverses, i * floatBytes))
             b.store(b.mul(sum, inverse), b.at(rows, i * shape.out.time * floatBytes + byte), lanes)

@@ -16,7 +16,7 @@ import { dropoutArguments, dropoutMask, type DropoutMask } from './attentionDrop
 import { attentionTiles } from './attentionPairs.ts'
 import { attentionShape, floatBytes, headStrides, type AttentionShape, type HeadStrides } from './attentionShape.ts'
 import { keptKeys, TileSoftmax, type HeadOfBatch } from './attentionSoftmax.ts'
-import type { AttentionTiles, Panel, RightRows } from './attentionTiles.ts'
+import { rowsAhead, type AttentionTiles, type Panel, type RightRows } from './attentionTiles.ts'
 import type { FusedKernel } from './fused.ts'
 
 export const attentionGradientForm: Form = {
@@ -111,6 +111,7 @@ class GradientEmitter {
     for (const sum of sums) {
       b.for(0, shape.time, 1, (t) => {
         const row = tiles.offset(sum, t, this.#packed.time * floatBytes)
+        tiles.askForRow(b.intAdd(row, rowsAhead * this.#packed.time * floatBytes), 'write')
         for (let d = 0; d < shape.headDim; d += b.lanes) {
           b.store(b.constant(0), b.at(row, d * floatBytes), Math.min(b.lanes, shape.headDim - d))
         }
@@ -132,9 +133,10 @@ class GradientEmitter {
       tiles.scores(panel, queries, keyColumns, this.#p, this.#slopes)
       tiles.products(panel, dOuts, valueColumns, (sum, at) => b.store(sum, at(this.#ds)))
       tiles.queryTiles(panel, (tile) => {
+        const rows = tiles.offset(heads.dq, tile.position, this.#packed.time * floatBytes)
+        for (let i = 0; i < tile.rows; i++) tiles.askForRow(b.intAdd(rows, i * this.#packed.time * floatBytes), 'write')
         const kept = this.#dropout && keptKeys(tiles, tile, this.#dropout, heads)
         new TileSoftmax(tiles, tile, this.#p).gradient(this.#ds, this.#slopes, kept, this.#dropout?.factor)
-        const rows = tiles.offset(heads.dq, tile.position, this.#packed.time * floatBytes)
         tiles.timesKeys(tile, this.#ds, keys, (i, byte, sum, lanes) => {
           const scaled = scales.queries === 1 ? sum : b.mul(sum, b.constant(scales.queries))
           b.store(scaled, b.at(rows, i * this.#packed.time * floatBytes + byte), lanes)

@@ -6,7 +6,7 @@
  */
 import { KernelBuilder, type KernelTarget } from '../../kernel/builder.ts'
 import { tanh } from '../../kernel/math.ts'
-import type { Address, Bound, Value } from '../../kernel/kernel.ts'
+import type { Address, Bound, PrefetchPurpose, Value } from '../../kernel/kernel.ts'
 import { transposeRows } from '../../kernel/transpose.ts'
 import { floatBytes, type AttentionShape, type HeadStrides } from './attentionShape.ts'
 import { lanesOf, matmulTile, type TileOperand, type TileShape } from './matmulTile.ts'
@@ -52,6 +52,9 @@ export interface PanelRows {
  */
 const mostRows = 48
 const mostScoreBytes = 200_000
+/** Rows of a head lie a model's width apart, each on a few cache lines: they are asked for so many rows ahead. */
+export const rowsAhead = 8
+const lineBytes = 64
 
 export class AttentionTiles {
   readonly b: KernelBuilder
@@ -213,6 +216,12 @@ export class AttentionTiles {
     this.copyRows(head, strides, pointer, to, 1, from)
     return { pointer, stepBytes }
   }
+  /** Asks the caches for one row of a head. */
+  askForRow(row: Value, purpose: PrefetchPurpose): void {
+    const { b } = this
+    for (let at = 0; at < this.shape.headDim * floatBytes; at += lineBytes) b.prefetch(b.at(row, at), purpose)
+  }
+
   /** Copies rows so that none lies between them: rows of a model's width drive one another out of the level-1 cache. */
   copyRows(from: Value, strides: HeadStrides, to: Value, end: Bound, factor = 1, first: Bound = 0): void {
     const { b } = this
@@ -220,6 +229,7 @@ export class AttentionTiles {
     b.for(first, end, 1, (row) => {
       const source = this.offset(from, row, strides.time * floatBytes)
       const target = this.offset(to, row, headDim * floatBytes)
+      this.askForRow(b.intAdd(source, rowsAhead * strides.time * floatBytes), 'read')
       for (let d = 0; d < headDim; d += b.lanes) {
         const lanes = Math.min(b.lanes, headDim - d)
         const value = b.load(b.at(source, d * floatBytes), lanes)
@@ -236,6 +246,9 @@ export class AttentionTiles {
     const full = Math.floor(length / keyPanel)
     const panel = (number: Value, rows: number): void => {
       const source = this.offset(from, number, keyPanel * strides.time * floatBytes)
+      for (let row = 0; row < keyPanel; row++) {
+        this.askForRow(b.intAdd(source, (keyPanel + row) * strides.time * floatBytes), 'read')
+      }
       this.transposePanel(source, strides, this.offset(to, number, this.depth * keyPanel * floatBytes), rows)
     }
     const seen = this.#seenKeys()
