@@ -153,9 +153,9 @@ export const BACKEND_MUTANTS: readonly Mutant[] = [
   {
     name: 'native threads leave the last unit of each launch out',
     edits: edit(
-      'src/engine/runtime/native/shares.ts',
-      'return { fixed: units, grain: 1, takes: 0 }',
-      'return { fixed: Math.max(1, units - 1), grain: 1, takes: 0 }',
+      'src/engine/runtime/native/loadedProgram.ts',
+      'at + launchEntry.fixed, fixed)',
+      'at + launchEntry.fixed, takes === 0 ? Math.max(1, fixed - 1) : fixed)',
     ),
     tests: ['src/engine/runtime/native/machine.test.ts'],
   },
@@ -166,7 +166,7 @@ export const BACKEND_MUTANTS: readonly Mutant[] = [
       'at + launchEntry.units, launch.units)',
       'at + launchEntry.units, Math.max(1, launch.units - 1))',
     ),
-    tests: ['src/engine/runtime/native/shares.test.ts'],
+    tests: ['src/engine/plan/shares.test.ts'],
   },
   {
     name: 'WebAssembly’s last thread leaves its share out',

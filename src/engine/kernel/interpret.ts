@@ -26,6 +26,8 @@ export interface KernelCall {
   readonly pointers: readonly number[]
   /** Whether `multiplyAdd` rounds once (x64 FMA) or twice (WebAssembly). */
   readonly fusedMultiplyAdd: boolean
+  /** Is told of each access, before it: `count` words of the segment from number `first` on. */
+  readonly onAccess?: ((segment: Segment, first: number, count: number, writes: boolean) => void) | undefined
 }
 
 export interface InterpretedKernel {
@@ -63,6 +65,7 @@ class KernelState {
   /** The segment that the last access fell into; most accesses fall into the same one. */
   #segment: Segment | undefined
   #fusedMultiplyAdd = false
+  #onAccess: KernelCall['onAccess']
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
@@ -78,6 +81,7 @@ class KernelState {
     this.#segments = 'byteLength' in memory ? [{ name: 'memory', address: 0, words: new Int32Array(memory) }] : memory
     this.#segment = undefined
     this.#fusedMultiplyAdd = call.fusedMultiplyAdd
+    this.#onAccess = call.onAccess
     this.#register(kernel.unitBegin).n = call.unitBegin
     this.#register(kernel.unitEnd).n = call.unitEnd
     this.#register(kernel.scratch).n = call.scratch
@@ -164,10 +168,13 @@ class KernelState {
   #accessor(statement: Statement, { base, index, scale, offset }: Address, count: number): () => Int32Array {
     const baseRegister = this.#register(base)
     const indexRegister = index === undefined ? undefined : this.#register(index)
+    const writes = statement.kind === 'store'
     return () => {
       const address = baseRegister.n + (indexRegister ? indexRegister.n * scale : 0) + offset
-      const { address: start, words } = this.#find(statement, address, 4 * count)
+      const segment = this.#find(statement, address, 4 * count)
+      const { address: start, words } = segment
       const first = (address - start) / 4
+      this.#onAccess?.(segment, first, count, writes)
       return words.subarray(first, first + count)
     }
   }

@@ -1,12 +1,12 @@
 /** Places temporaries in one arena so that two share memory only if they are never needed at the same time. */
-import type { LaunchSpec, Storage } from './launchSpec.ts'
+import type { BufferUse, Storage } from './launchSpec.ts'
 
 /** A cache line; also what vector loads like best. */
 const alignment = 64
 
 export interface Lifetime {
   readonly bytes: number
-  /** First and last launch that touches it. */
+  /** First and last stage that touches it. */
   readonly first: number
   readonly last: number
 }
@@ -16,14 +16,18 @@ export interface ArenaPlan {
   readonly bytes: number
 }
 
-/** Places the temporaries of a launch list. */
-export function allocateArena(launches: readonly LaunchSpec[]): ArenaPlan {
+/** Places the temporaries of launches. `stages`, by launch and never falling: those of one stage may run at the same time. */
+export function allocateArena(
+  launches: readonly { readonly uses: readonly BufferUse[] }[],
+  stages: readonly number[],
+): ArenaPlan {
   const lifetimes = new Map<Storage, Lifetime>()
-  for (const [index, launch] of launches.entries()) {
-    for (const { storage } of launch.buffers) {
+  for (const [index, { uses }] of launches.entries()) {
+    for (const { storage } of uses) {
       if (storage.name !== undefined) continue
-      const first = lifetimes.get(storage)?.first ?? index
-      lifetimes.set(storage, { bytes: storage.bytes, first, last: index })
+      const stage = stages[index]!
+      const first = lifetimes.get(storage)?.first ?? stage
+      lifetimes.set(storage, { bytes: storage.bytes, first, last: stage })
     }
   }
   const storages = [...lifetimes.keys()]

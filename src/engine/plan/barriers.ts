@@ -1,35 +1,139 @@
-/** Finds the launches that must wait for all threads: those that touch memory which an unawaited launch touched too. */
-import type { BufferUse } from './launchSpec.ts'
+/**
+ * Finds the launches that must wait for all threads: those of which a thread touches what another thread may have touched
+ * in an unawaited launch, where one of the two writes. What a thread itself wrote earlier needs no waiting.
+ */
+import { reachOf, type Reach } from '../kernel/reach.ts'
+import type { BufferReference, Launch, Program } from './program.ts'
 
-interface Touch {
-  readonly space: string
-  readonly start: number
-  readonly end: number
-  readonly writes: boolean
+/** Who does the units of a launch. */
+export interface UnitShares {
+  /** Thread t does units [bounds[t], bounds[t + 1]). */
+  readonly bounds: readonly number[]
+  /** Whether some units are done by whoever is free, so that nobody knows what a thread touches. */
+  readonly isOpen: boolean
 }
 
-/** Where a buffer use lies; `arenaOffset` is that of its storage, undefined for a named buffer. */
-export function touchOf(use: BufferUse, arenaOffset: number | undefined): Touch {
-  const start = arenaOffset ?? 0
-  return {
-    space: arenaOffset === undefined ? `name ${use.storage.name}` : 'arena',
-    start,
-    end: start + use.storage.bytes,
-    writes: use.access === 'write',
-  }
-}
-
-/** For each launch, given what it touches, whether a barrier must come before it. */
-export function findBarriers(launches: readonly (readonly Touch[])[]): boolean[] {
-  let unawaited: Touch[] = []
-  return launches.map((touches) => {
-    const conflict = touches.some((touch) => unawaited.some((earlier) => conflicts(touch, earlier)))
-    if (conflict) unawaited = []
-    unawaited.push(...touches)
-    return conflict
+/** For each launch of a program whose units are shared in this way, whether all threads must meet before it. */
+export function findBarriers(
+  { kernels, launches }: Pick<Program, 'kernels' | 'launches'>,
+  shares: readonly UnitShares[],
+): boolean[] {
+  const conflicts = new LaunchConflicts(kernels, launches, shares)
+  let unawaited: number[] = []
+  return launches.map((launch, k) => {
+    const waits = launch.barrier === true || unawaited.some((earlier) => conflicts.between(earlier, k) === 'threads')
+    if (waits) unawaited = []
+    unawaited.push(k)
+    return waits
   })
 }
 
-function conflicts(a: Touch, b: Touch): boolean {
-  return a.space === b.space && (a.writes || b.writes) && a.start < b.end && b.start < a.end
+/** Which launches touch the same memory, one of them writing. */
+export class LaunchConflicts {
+  readonly #launches: readonly SharedLaunch[]
+
+  constructor(kernels: Program['kernels'], launches: readonly Launch[], shares: readonly UnitShares[]) {
+    const reaches = new Map<string, readonly Reach[]>()
+    const reach: FindReach = ({ kernel }, begin, end) => {
+      const key = `${kernel} ${begin} ${end}`
+      const known = reaches.get(key) ?? reachOf(kernels[kernel]!, begin, end)
+      reaches.set(key, known)
+      return known
+    }
+    this.#launches = launches.map((launch, k) => new SharedLaunch(launch, shares[k]!, reach))
+  }
+
+  /** `threads`: a thread would have to wait for another; `launches`: only for what it does itself; undefined: for nothing. */
+  between(earlier: number, later: number): 'threads' | 'launches' | undefined {
+    return this.#launches[earlier]!.conflictWith(this.#launches[later]!)
+  }
+}
+
+/** Bytes of a space. */
+interface Range {
+  readonly start: number
+  readonly end: number
+}
+
+const nothing: Range = { start: Infinity, end: -Infinity }
+
+type FindReach = (launch: Launch, begin: number, end: number) => readonly Reach[]
+
+/** What each thread touches through one argument, and, in front of and behind each thread, what all those threads touch. */
+interface ThreadRanges {
+  readonly own: readonly Range[]
+  readonly before: readonly Range[]
+  readonly behind: readonly Range[]
+}
+
+class SharedLaunch {
+  readonly #launch: Launch
+  readonly #shares: UnitShares
+  readonly #reach: FindReach
+  readonly #ranges: ThreadRanges[] = []
+
+  constructor(launch: Launch, shares: UnitShares, reach: FindReach) {
+    this.#launch = launch
+    this.#shares = shares
+    this.#reach = reach
+  }
+
+  conflictWith(other: SharedLaunch): 'threads' | 'launches' | undefined {
+    let found: 'launches' | undefined
+    for (const [i, a] of this.#launch.buffers.entries()) {
+      for (const [j, b] of other.#launch.buffers.entries()) {
+        if (!meet(a, b) || !(writes(a) || writes(b)) || !overlap(wholeOf(a), wholeOf(b))) continue
+        if (this.#shares.isOpen || other.#shares.isOpen) return 'threads'
+        if (threadsMeet(this.#rangesOf(i), other.#rangesOf(j))) return 'threads'
+        found = 'launches'
+      }
+    }
+    return found
+  }
+
+  #rangesOf(argument: number): ThreadRanges {
+    return (this.#ranges[argument] ??= this.#findRanges(argument))
+  }
+
+  #findRanges(argument: number): ThreadRanges {
+    const { bounds } = this.#shares
+    const buffer = this.#launch.buffers[argument]!
+    const whole = wholeOf(buffer)
+    const own = bounds.slice(1).map((end, t) => {
+      if (bounds[t]! >= end) return nothing
+      const { from, to } = this.#reach(this.#launch, bounds[t]!, end)[argument]!
+      return { start: Math.max(whole.start, buffer.offset + from), end: Math.min(whole.end, buffer.offset + to) }
+    })
+    return { own, before: inFront(own), behind: inFront(own.toReversed()).toReversed() }
+  }
+}
+
+/** For each range, one around all in front of it. */
+function inFront(ranges: readonly Range[]): Range[] {
+  let all = nothing
+  return ranges.map((range) => {
+    const before = all
+    all = { start: Math.min(all.start, range.start), end: Math.max(all.end, range.end) }
+    return before
+  })
+}
+
+/** Whether some thread touches, by its ranges in `a`, what another one touches by its ranges in `b`. */
+function threadsMeet(a: ThreadRanges, b: ThreadRanges): boolean {
+  return a.own.some((range, t) => overlap(range, b.before[t]!) || overlap(range, b.behind[t]!))
+}
+
+function overlap(a: Range, b: Range): boolean {
+  return a.start < b.end && b.start < a.end
+}
+
+function meet(a: BufferReference, b: BufferReference): boolean {
+  return a.space === 'arena' ? b.space === 'arena' : b.space === 'persistent' && a.name === b.name
+}
+
+function wholeOf({ within }: BufferReference): Range {
+  return within ?? { start: -Infinity, end: Infinity }
+}
+function writes({ within }: BufferReference): boolean {
+  return within?.writes ?? true
 }

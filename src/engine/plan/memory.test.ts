@@ -1,4 +1,4 @@
-/** Memory: temporaries that share the arena, state that is written in place, and the barriers between launches. */
+/** Memory: temporaries that share the arena, and state that is written in place. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { gradient } from '../autodiff/gradient.ts'
@@ -15,7 +15,6 @@ import { createInterpreterBackend } from '../runtime/interpreter/interpreter.ts'
 import { createInterpretedMachine } from '../runtime/kernelInterpreter.ts'
 import { trace, type Graph, type TraceContext, type TraceResult } from '../trace/trace.ts'
 import { placeByOffset } from './allocate.ts'
-import { findBarriers } from './barriers.ts'
 import { planProgram } from './passes.ts'
 
 test('values that live at the same time never overlap', () => {
@@ -40,20 +39,6 @@ test('values that live at the same time never overlap', () => {
 test('short-lived values share memory', () => {
   const chain = Array.from({ length: 10 }, (_, k) => ({ bytes: 1024, first: k, last: k + 1 }))
   expect(placeByOffset(chain).bytes).toBe(2048)
-})
-
-const touch = (start: number, writes: boolean, space = 'arena') => ({ space, start, end: start + 10, writes })
-
-test('a barrier stands where a launch touches what another wrote, or writes what another read', () => {
-  const launches = [
-    [touch(0, true)],
-    [touch(10, true)], // elsewhere
-    [touch(5, false)], // reads both
-    [touch(15, false)], // reads again
-    [touch(19, true)], // writes what was read
-    [touch(0, true, 'name p')], // another buffer
-  ]
-  expect(findBarriers(launches)).toEqual([false, false, true, false, true, false])
 })
 
 /** Programs over states a, b [6, 6] that are easy to get wrong in place. */

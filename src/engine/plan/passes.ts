@@ -7,14 +7,14 @@ import type { Kernel } from '../kernel/kernel.ts'
 import { usesBf16 } from '../trace/precision.ts'
 import { graphBuffers, type Graph } from '../trace/trace.ts'
 import { allocateArena } from './allocate.ts'
-import { findBarriers, touchOf } from './barriers.ts'
 import { chunkRows } from './chunkRows.ts'
 import { fuse } from './fuse.ts'
 import { insertCopies } from './insertCopies.ts'
 import type { BufferUse, LaunchSpec } from './launchSpec.ts'
 import { lowerSteps } from './lower.ts'
 import { importGraph, type PlanGraph } from './node.ts'
-import type { BufferReference, Launch, Program } from './program.ts'
+import { orderLaunches, withBuffers, type Unplaced } from './order.ts'
+import type { BufferReference, Program } from './program.ts'
 import { recompute } from './recompute.ts'
 import { rematerialize } from './rematerialize.ts'
 import { schedule } from './schedule.ts'
@@ -76,38 +76,20 @@ export function planProgram(graph: Graph, target: KernelTarget, options: PlanOpt
   return assemble(graph, specs)
 }
 
-/** Builds each distinct kernel once and gives every buffer its place. */
+/** Builds each distinct kernel once, puts the launches in order and gives every buffer its place. */
 function assemble(graph: Graph, specs: readonly LaunchSpec[]): Program {
-  const arena = allocateArena(specs)
-  const barriers = findBarriers(
-    specs.map((spec) => spec.buffers.map((use) => touchOf(use, arena.offsets.get(use.storage)))),
-  )
-  const kernels: Kernel[] = []
-  const built = new Map<string, { index: number; units: number; grain: number }>()
-  const place = (use: BufferUse): BufferReference =>
-    use.storage.name === undefined
-      ? { space: 'arena', offset: arena.offsets.get(use.storage)! + use.offset }
-      : { space: 'persistent', name: use.storage.name, offset: use.offset }
-  const launches = specs.map((spec, k): Launch => {
-    let entry = built.get(spec.key)
-    if (!entry) {
-      const { kernel, units, grain = 1 } = spec.build()
-      entry = { index: kernels.length, units, grain }
-      built.set(spec.key, entry)
-      kernels.push(kernel)
-    }
-    const { label, flops, bytes } = spec
-    return {
-      kernel: entry.index,
-      units: entry.units,
-      grain: entry.grain,
-      buffers: spec.buffers.map(place),
-      barrier: barriers[k]!,
-      label,
-      flops,
-      bytes,
-    }
-  })
+  const { kernels, unplaced } = buildKernels(specs)
+  const { order, stages } = orderLaunches(kernels, unplaced)
+  const ordered = order.map((k) => unplaced[k]!)
+  const arena = allocateArena(ordered, stages)
+  const place = ({ storage, offset, access }: BufferUse): BufferReference => {
+    const start = storage.name === undefined ? arena.offsets.get(storage)! : 0
+    const within = { start, end: start + storage.bytes, writes: access === 'write' }
+    return storage.name === undefined
+      ? { space: 'arena', offset: start + offset, within }
+      : { space: 'persistent', name: storage.name, offset, within }
+  }
+  const launches = ordered.map((launch) => withBuffers(launch, place))
   return {
     name: graph.name,
     kernels,
@@ -117,4 +99,20 @@ function assemble(graph: Graph, specs: readonly LaunchSpec[]): Program {
     scratchBytes: Math.max(0, ...kernels.map((kernel) => kernel.scratchBytes)),
     flops: launches.reduce((sum, launch) => sum + launch.flops, 0),
   }
+}
+
+function buildKernels(specs: readonly LaunchSpec[]): { kernels: Kernel[]; unplaced: Unplaced[] } {
+  const kernels: Kernel[] = []
+  const built = new Map<string, { kernel: number; units: number; grain: number }>()
+  const unplaced = specs.map(({ key, build, buffers, label, flops, bytes }): Unplaced => {
+    let entry = built.get(key)
+    if (!entry) {
+      const { kernel, units, grain = 1 } = build()
+      entry = { kernel: kernels.length, units, grain }
+      built.set(key, entry)
+      kernels.push(kernel)
+    }
+    return { ...entry, uses: buffers, label, flops, bytes }
+  })
+  return { kernels, unplaced }
 }

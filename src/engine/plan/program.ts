@@ -10,9 +10,11 @@ export interface PersistentBuffer {
 }
 
 /** Where a launch's buffer argument lies: inside the arena, or inside a persistent buffer. Offsets are in bytes. */
-export type BufferReference =
-  | { readonly space: 'arena'; readonly offset: number }
-  | { readonly space: 'persistent'; readonly name: string; readonly offset: number }
+export type BufferReference = {
+  readonly offset: number
+  /** What the launch may touch through it: bytes [start, end) of the space. All of the space, and by writing, unless told. */
+  readonly within?: { readonly start: number; readonly end: number; readonly writes: boolean }
+} & ({ readonly space: 'arena' } | { readonly space: 'persistent'; readonly name: string })
 
 export interface Launch {
   /** Index into `Program.kernels`. */
@@ -24,8 +26,11 @@ export interface Launch {
   readonly units: number
   /** A call for fewer units than this is wasteful; 1 unless told. */
   readonly grain?: number
-  /** All threads must have finished the launches before this one before it starts. */
-  readonly barrier: boolean
+  /**
+   * All threads must have finished the launches before this one before it starts, in any case. False unless told: where
+   * threads must wait depends on who does which unit, so the runtime finds out (`barriers.ts`).
+   */
+  readonly barrier?: boolean
   readonly flops: number
   /** Bytes read plus bytes written, for the share of the memory ceiling. */
   readonly bytes: number

@@ -4,6 +4,7 @@ import type { DType, Shape } from '../ir/node.ts'
 import type { Precision } from '../ops/precision.ts'
 import type { Program } from '../plan/program.ts'
 import type { KernelTarget } from '../kernel/builder.ts'
+import type { LaunchShares } from '../plan/shares.ts'
 
 export type BackendName = 'native' | 'wasm' | 'interpreter'
 export type NumberArray = Float32Array | Float64Array | Int32Array
@@ -80,6 +81,8 @@ export interface Machine {
 
 export interface LoadedProgram {
   readonly codeBytes: number
+  /** By launch: who does what, and where threads wait for each other. */
+  readonly shares: readonly LaunchShares[]
   run(): void
   profile(): readonly LaunchTime[]
   /** The generated code of kernel k, for people: hexadecimal bytes per statement, or text. */

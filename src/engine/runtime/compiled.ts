@@ -7,9 +7,11 @@ import { usesBf16 } from '../trace/precision.ts'
 import type { Graph } from '../trace/trace.ts'
 import { assertPrecision, type Backend, type BackendName, type Executable } from './backend.ts'
 import type { LoadedProgram, Machine, NumberArray } from './backend.ts'
+import type { LaunchShares } from '../plan/shares.ts'
 
 export interface CompiledExecutable extends Executable {
   readonly program: Program
+  readonly shares: readonly LaunchShares[]
   /** The generated code of kernel k, for people. */
   listing(kernel: number): string
 }
@@ -41,6 +43,7 @@ export class CompiledBackend implements Backend {
     const loaded = this.#machine.load(program)
     return {
       program,
+      shares: loaded.shares,
       report: {
         arenaBytes: program.arenaBytes,
         flops: program.flops,

@@ -2,11 +2,11 @@
 import { printGraph } from '../ir/print.ts'
 import { printKernel } from '../kernel/print.ts'
 import { planProgram } from '../plan/passes.ts'
-import type { Launch, Program } from '../plan/program.ts'
+import type { Launch } from '../plan/program.ts'
 import { usesBf16 } from '../trace/precision.ts'
 import type { Graph } from '../trace/trace.ts'
 import { assertPrecision, type Backend } from './backend.ts'
-import { CompiledBackend } from './compiled.ts'
+import { CompiledBackend, type CompiledExecutable } from './compiled.ts'
 import { BackendError } from './create.ts'
 import { LaunchSums, renderProfile } from './profile.ts'
 
@@ -29,7 +29,7 @@ export function inspect(backend: Backend, graph: Graph, what: Inspection): strin
   if (what === 'passes') return passesOf(backend, graph)
   const executable = backend.compile(graph)
   const { program } = executable
-  if (what === 'plan') return launchesOf(program)
+  if (what === 'plan') return launchesOf(executable)
   if (what === 'kernels') return program.kernels.map((kernel) => printKernel(kernel)).join('\n\n')
   if (what === 'code') return program.kernels.map((_, k) => executable.listing(k)).join('\n\n')
   executable.run() // the first run pays for touching its memory
@@ -55,15 +55,16 @@ function argumentsOf(launch: Launch): string {
   return launch.buffers.map((use) => (use.space === 'arena' ? `@${use.offset}` : `${use.name}+${use.offset}`)).join(' ')
 }
 
-function launchesOf(program: Program): string {
+function launchesOf({ program, shares }: CompiledExecutable): string {
   const { launches, kernels, arenaBytes, scratchBytes, flops } = program
+  const barriers = shares.filter(({ barrier }) => barrier).length
   return [
     `${program.name}: ${launches.length} launches of ${kernels.length} kernels, ` +
-      `${launches.filter((launch) => launch.barrier).length} barriers, arena ${megabytes(arenaBytes)}, ` +
+      `${barriers} barriers, arena ${megabytes(arenaBytes)}, ` +
       `scratch ${megabytes(scratchBytes)} a thread, ${(flops / 1e9).toFixed(3)} Gflop`,
     ...launches.map(
-      (launch) =>
-        `${launch.barrier ? '|' : ' '} k${String(launch.kernel).padEnd(4)} ${String(launch.units).padStart(7)} units  ` +
+      (launch, k) =>
+        `${shares[k]!.barrier ? '|' : ' '} k${String(launch.kernel).padEnd(4)} ${String(launch.units).padStart(7)} units  ` +
         `${launch.label}  (${argumentsOf(launch)})`,
     ),
   ].join('\n')

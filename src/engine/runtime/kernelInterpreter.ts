@@ -8,6 +8,8 @@ import { prepareKernel, type InterpretedKernel, type Segment } from '../kernel/i
 import { printKernel } from '../kernel/print.ts'
 import type { BufferReference, Launch, Program } from '../plan/program.ts'
 import type { LaunchTime, LoadedProgram, Machine, NumberArray } from './backend.ts'
+import { RaceDetector } from './races.ts'
+import { shareProgram, type LaunchShares } from '../plan/shares.ts'
 
 export interface ProgramMemory {
   /** All memory that launches may touch. */
@@ -19,49 +21,81 @@ export interface ProgramMemory {
   /** Address of a persistent buffer, in bytes. */
   persistent(name: string): number
   readonly fusedMultiplyAdd: boolean
-  /**
-   * Threads to imitate, 1 unless told. Between barriers the last thread runs first and to its end, so a launch that
-   * reads what another thread has yet to write, for want of a barrier, reads the wrong numbers.
-   */
+  /** Threads to imitate, 1 unless told. Between barriers the last thread runs first and to its end. */
   readonly threads?: number
+  /** Of the program among those threads; as the native machine shares it unless told. */
+  readonly shares?: readonly LaunchShares[]
   /** Called after each launch, or after each group of launches without a barrier between them. */
   onLaunches?(launches: readonly Launch[]): void
 }
 
-/** Runs all launches of a program once, in order. Kernels are independent of the memory and may be prepared once. */
+/**
+ * Runs all launches of a program once, in order. Kernels are independent of the memory and may be prepared once.
+ *
+ * Throws where two threads touch the same word without a barrier between them and one of them writes, whatever the order
+ * in which they would run.
+ */
 export function interpretProgram(
   program: Program,
   memory: ProgramMemory,
   kernels: readonly InterpretedKernel[] = program.kernels.map(prepareKernel),
 ): void {
   const threads = memory.threads ?? 1
+  const shares = memory.shares ?? shareProgram(program, threads, true)
+  const races =
+    threads > 1 ? new RaceDetector(memory.segments.filter(({ address }) => address !== memory.scratch)) : undefined
   const addressOf = (buffer: BufferReference): number =>
     (buffer.space === 'arena' ? memory.arena : memory.persistent(buffer.name)) + buffer.offset
-  for (const stretch of stretches(program.launches)) {
+  for (const stretch of stretches(shares)) {
     for (let thread = threads - 1; thread >= 0; thread--) {
-      for (const { kernel, buffers, units } of stretch) {
-        kernels[kernel]!.run({
-          memory: memory.segments,
-          unitBegin: Math.floor((thread * units) / threads),
-          unitEnd: Math.floor(((thread + 1) * units) / threads),
-          scratch: memory.scratch,
-          pointers: buffers.map(addressOf),
-          fusedMultiplyAdd: memory.fusedMultiplyAdd,
-        })
+      for (const k of stretch) {
+        const { kernel, buffers, label } = program.launches[k]!
+        for (const { begin, end, isTaken } of unitsOf(program.launches[k]!, shares[k]!, thread)) {
+          // Whoever takes units may be another thread each time.
+          races?.turn(isTaken ? `unit ${begin} of launch ${k}` : `thread ${thread}`, `"${label}" (thread ${thread})`)
+          kernels[kernel]!.run({
+            memory: memory.segments,
+            unitBegin: begin,
+            unitEnd: end,
+            scratch: memory.scratch,
+            pointers: buffers.map(addressOf),
+            fusedMultiplyAdd: memory.fusedMultiplyAdd,
+            onAccess: races?.onAccess,
+          })
+        }
       }
     }
-    memory.onLaunches?.(stretch)
+    races?.barrier()
+    memory.onLaunches?.(stretch.map((k) => program.launches[k]!))
   }
 }
 
-/** The launches cut where a barrier stands. */
-function stretches(launches: readonly Launch[]): readonly (readonly Launch[])[] {
-  const cut: Launch[][] = []
-  for (const launch of launches) {
-    if (launch.barrier || cut.length === 0) cut.push([])
-    cut.at(-1)!.push(launch)
+/** The numbers of launches, cut where a barrier stands. */
+function stretches(shares: readonly LaunchShares[]): readonly (readonly number[])[] {
+  const cut: number[][] = []
+  for (const [k, { barrier }] of shares.entries()) {
+    if (barrier || cut.length === 0) cut.push([])
+    cut.at(-1)!.push(k)
   }
   return cut
+}
+
+interface Units {
+  readonly begin: number
+  readonly end: number
+  /** Whether anyone might do them. */
+  readonly isTaken: boolean
+}
+
+/** The units of a launch that a thread does: its own, and every so many of those that are taken. */
+function unitsOf({ units }: Launch, { bounds, fixed, grain, takes }: LaunchShares, thread: number): readonly Units[] {
+  const own = { begin: bounds[thread]!, end: bounds[thread + 1]!, isTaken: false }
+  const threads = bounds.length - 1
+  const taken = Array.from({ length: takes }, (_, take): Units => {
+    const begin = fixed + take * grain
+    return { begin, end: Math.min(begin + grain, units), isTaken: true }
+  })
+  return [own, ...taken.filter((_, take) => take % threads === thread)].filter(({ begin, end }) => begin < end)
 }
 
 export interface InterpretedMachineOptions extends KernelTarget {
@@ -120,6 +154,7 @@ class InterpretedMachine implements Machine {
       program.persistent.map(({ name, dtype, shape }) => [name, this.#buffer(name, dtype, shape).segment]),
     )
     const kernels = program.kernels.map(prepareKernel)
+    const shares = shareProgram(program, this.#imitatedThreads, true)
     const run = (onLaunches?: (launches: readonly Launch[]) => void): void => {
       for (const { words } of [arena, scratch]) new Float32Array(words.buffer).fill(Number.NaN)
       const memory: ProgramMemory = {
@@ -129,11 +164,13 @@ class InterpretedMachine implements Machine {
         persistent: (name) => addressIn(program, persistent, name),
         fusedMultiplyAdd: this.#fusedMultiplyAdd,
         threads: this.#imitatedThreads,
+        shares,
       }
       interpretProgram(program, onLaunches === undefined ? memory : { ...memory, onLaunches }, kernels)
     }
     return {
       codeBytes: 0,
+      shares,
       run: () => run(),
       profile: () => profileLaunches(run),
       listing: (k) => printKernel(program.kernels[k]!),

@@ -7,7 +7,7 @@ import type { Program } from '../../plan/program.ts'
 import type { LaunchTime, LoadedProgram } from '../backend.ts'
 import type { NativeLibrary } from './library.ts'
 import { mapCode, mapMemory, type Mapping } from './memory.ts'
-import { sharesOf } from './shares.ts'
+import { shareProgram, type LaunchShares } from '../../plan/shares.ts'
 
 /** What a program needs of the machine that it is loaded into. */
 export interface Host {
@@ -29,6 +29,7 @@ const codeAlignment = 64
 
 export class NativeProgram implements LoadedProgram {
   readonly codeBytes: number
+  readonly shares: readonly LaunchShares[]
   /** By kernel. */
   readonly compiled: readonly CompiledKernel[]
   readonly #program: Program
@@ -45,6 +46,7 @@ export class NativeProgram implements LoadedProgram {
     checkLaunches(program)
     this.#program = program
     this.#host = host
+    this.shares = shareProgram(program, host.threads, true)
     this.compiled = program.kernels.map((kernel) => compileKernel(kernel, host.features))
     const offsets: number[] = []
     let bytes = 0
@@ -114,8 +116,8 @@ export class NativeProgram implements LoadedProgram {
         this.#setWord(at + launchEntry.kernel, this.#code.address + codeOffsets[launch.kernel]!)
         this.#setWord(at + launchEntry.arguments, this.#tables.address + this.#layout.arguments[k]!)
         this.#setWord(at + launchEntry.units, launch.units)
-        this.#setWord(at + launchEntry.barrier, launch.barrier || forced ? 1 : 0)
-        const { fixed, grain, takes } = sharesOf(launch, this.#host.threads)
+        const { fixed, grain, takes, barrier } = this.shares[k]!
+        this.#setWord(at + launchEntry.barrier, barrier || forced ? 1 : 0)
         this.#setWord(at + launchEntry.fixed, fixed)
         this.#setWord(at + launchEntry.grain, grain)
         this.#setWord(at + launchEntry.takes, takes)

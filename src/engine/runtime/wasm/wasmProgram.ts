@@ -5,6 +5,7 @@ import { printKernel } from '../../kernel/print.ts'
 import { verifyKernel } from '../../kernel/verify.ts'
 import type { BufferReference, Program } from '../../plan/program.ts'
 import type { LaunchTime, LoadedProgram } from '../backend.ts'
+import { shareProgram, type LaunchShares } from '../../plan/shares.ts'
 import { compileOptimized } from './compile.ts'
 import type { Block, MachineMemory } from './memory.ts'
 import type { RunArguments, Team } from './team.ts'
@@ -31,6 +32,7 @@ type Driver = (thread: number, table: number, launches: number, scratch: number,
 
 export class WasmProgram implements LoadedProgram {
   readonly codeBytes: number
+  readonly shares: readonly LaunchShares[]
   readonly #program: Program
   readonly #id: number
   readonly #host: ProgramHost
@@ -44,6 +46,7 @@ export class WasmProgram implements LoadedProgram {
 
   constructor(program: Program, id: number, host: ProgramHost) {
     this.#program = program
+    this.shares = shareProgram(program, host.threads, false)
     this.#id = id
     this.#host = host
     for (const kernel of program.kernels) verifyKernel(kernel)
@@ -125,10 +128,8 @@ export class WasmProgram implements LoadedProgram {
       const record = words.subarray(k * recordWords)
       record[launchRecord.kernel / 4] = launch.kernel
       record[launchRecord.arguments / 4] = argument
-      record[launchRecord.barrier / 4] = launch.barrier ? 1 : 0
-      for (let thread = 0; thread <= threads; thread++) {
-        record[launchRecord.bounds / 4 + thread] = Math.floor((thread * launch.units) / threads)
-      }
+      record[launchRecord.barrier / 4] = this.shares[k]!.barrier ? 1 : 0
+      this.shares[k]!.bounds.forEach((bound, thread) => (record[launchRecord.bounds / 4 + thread] = bound))
       argument += 4 * launch.buffers.length
     })
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it, test } from 'vitest'
-import { KernelBuilder } from '../../kernel/builder.ts'
-import type { Launch } from '../../plan/program.ts'
-import { NativeMachine, nativeUnavailable } from './machine.ts'
+import { KernelBuilder } from '../kernel/builder.ts'
+import type { Launch } from './program.ts'
+import { NativeMachine, nativeUnavailable } from '../runtime/native/machine.ts'
 import { sharesOf } from './shares.ts'
 
 const launchOf = (part: Partial<Launch>): Launch => {
