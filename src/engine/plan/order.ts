@@ -18,7 +18,7 @@ export interface Stages {
  * What the launches of a stretch write, together: it should stay in the near caches until it is read, and temporaries are
  * kept that much longer.
  */
-const stretchBytes = 512 * 2 ** 10
+const mostWritten = 512 * 2 ** 10
 /** Every pair of a stretch is looked at. */
 const stretchLaunches = 256
 /** Where units meet those of other launches depends on how they are shared; in halves, most often. */
@@ -34,7 +34,12 @@ export function withBuffers({ uses, ...launch }: Unplaced, place: (use: BufferUs
   return { ...launch, buffers: uses.map(place) }
 }
 
-export function orderLaunches(kernels: Program['kernels'], unplaced: readonly Unplaced[]): Stages {
+/** `stretchBytes`: what the launches of a stretch may write; a stretch has one launch at least. */
+export function orderLaunches(
+  kernels: Program['kernels'],
+  unplaced: readonly Unplaced[],
+  stretchBytes = mostWritten,
+): Stages {
   const spaces = new Map<Storage | string, string>()
   const launches = unplaced.map((launch) => withBuffers(launch, (use) => ownSpace(use, spaces)))
   const conflicts = new LaunchConflicts(
@@ -45,7 +50,7 @@ export function orderLaunches(kernels: Program['kernels'], unplaced: readonly Un
   const order: number[] = []
   const stages: number[] = []
   let stage = 0
-  for (const [start, end] of stretches(unplaced)) {
+  for (const [start, end] of stretches(unplaced, stretchBytes)) {
     const levels = levelsOf(conflicts, start, end)
     const numbers = levels.map((_, k) => k).toSorted((a, b) => levels[a]! - levels[b]! || a - b)
     order.push(...numbers.map((k) => start + k))
@@ -84,7 +89,7 @@ function ownSpace({ storage, offset, access }: BufferUse, spaces: Map<Storage | 
 }
 
 /** Stretches [start, end) of launches, each as long as it may be. */
-function stretches(launches: readonly Unplaced[]): [number, number][] {
+function stretches(launches: readonly Unplaced[], stretchBytes: number): [number, number][] {
   const found: [number, number][] = []
   let start = 0
   let bytes = 0

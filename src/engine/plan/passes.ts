@@ -57,6 +57,8 @@ export interface PlanOptions {
   readonly largestMatrix?: number | undefined
   /** Computes activations again in the backward pass instead of keeping them, not only large ones; as the graph says unless told. */
   readonly recomputes?: boolean | undefined
+  /** Bytes that launches write at most which are brought together where they need not wait for each other: `order.ts`. */
+  readonly stretchBytes?: number | undefined
 }
 
 /** Throws for a graph with products in bf16 where the target has no way to compute them. */
@@ -73,13 +75,13 @@ export function planProgram(graph: Graph, target: KernelTarget, options: PlanOpt
   }
   const steps = schedule(current, fuse(current))
   const specs = lowerSteps(steps, assignStorage(current, steps), target)
-  return assemble(graph, specs)
+  return assemble(graph, specs, options.stretchBytes)
 }
 
 /** Builds each distinct kernel once, puts the launches in order and gives every buffer its place. */
-function assemble(graph: Graph, specs: readonly LaunchSpec[]): Program {
+function assemble(graph: Graph, specs: readonly LaunchSpec[], stretchBytes: number | undefined): Program {
   const { kernels, unplaced } = buildKernels(specs)
-  const { order, stages } = orderLaunches(kernels, unplaced)
+  const { order, stages } = orderLaunches(kernels, unplaced, stretchBytes)
   const ordered = order.map((k) => unplaced[k]!)
   const arena = allocateArena(ordered, stages)
   const place = ({ storage, offset, access }: BufferUse): BufferReference => {
