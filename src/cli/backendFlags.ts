@@ -11,15 +11,18 @@ export interface BackendFlags {
   readonly disable?: readonly string[]
 }
 
-/** Adds `--backend --threads --disable`. */
-export function addBackendFlags(command: Command): Command {
+const threadsOption = (): Option =>
+  new Option('--threads <n>', 'threads to compute with (default: one per core)').argParser(wholeNumber(1))
+
+/** Adds `--backend --threads --disable`; `threads` is another option in the place of the second. */
+export function addBackendFlags(command: Command, threads = threadsOption()): Command {
   return command
     .addOption(
       new Option('--backend <name>', 'what computes: native machine code, WebAssembly, or the slow interpreter')
         .choices(BACKENDS)
         .default('auto'),
     )
-    .option('--threads <n>', 'threads to compute with (default: one per core)', wholeNumber(1))
+    .addOption(threads)
     .option(
       '--disable <features>',
       `do without CPU features: ${featureNames.join(', ')}; commas between them`,

@@ -1,6 +1,13 @@
 /** `halflife bench`: how much of this machine its work reaches, and how PyTorch does the same on it. */
 import { Option, type Command } from 'commander'
-import { assertPrecision, createBackend, precisions, renderProfile, type Precision } from '../engine/index.ts'
+import {
+  assertPrecision,
+  createBackend,
+  precisions,
+  renderProfile,
+  type BackendOptions,
+  type Precision,
+} from '../engine/index.ts'
 import { benchCases, renderBench, runBench, selectCases, torchVersion, type BenchCase } from '../lab/bench/index.ts'
 import type { BenchRecord } from '../records/index.ts'
 import { addBackendFlags, backendOptions, type BackendFlags } from './backendFlags.ts'
@@ -12,7 +19,8 @@ import { statusLine } from './statusLine.ts'
 import type { Channel, Terminal } from './terminal.ts'
 import { version } from './version.ts'
 
-interface BenchFlags extends BackendFlags {
+interface BenchFlags extends Omit<BackendFlags, 'threads'> {
+  readonly threads?: readonly number[]
   readonly precision: Precision
   readonly rounds: number
   readonly steps?: number
@@ -24,6 +32,7 @@ interface BenchFlags extends BackendFlags {
   readonly json?: boolean
 }
 
+const THREADS = 'threads to compute with; several counts with commas between them take turns (default: one per core)'
 const DEFAULT_PYTHON = 'python3'
 
 const EXAMPLES = `
@@ -33,6 +42,7 @@ Examples:
   halflife bench all --compile --python /opt/venv/bin/python
   halflife bench six-layers --profile --no-pytorch  where a step spends its time
   halflife bench tiny --backend wasm --threads 1
+  halflife bench nanogpt-cpu --threads 1,2          what the second core brings
   halflife bench nanogpt-cpu --precision bf16 --json > result.json
 
 Ctrl-C ends it after the turn that runs and prints the cases that are done.`
@@ -47,7 +57,7 @@ export function addBench(program: Command, { out, err }: Terminal): void {
     )
     .argument('[name...]', 'cases to run, or all (default: the quick ones; --list shows them)')
     .addOption(new Option('--precision <name>', 'what products multiply in').choices(precisions).default('fp32'))
-  addBackendFlags(command)
+  addBackendFlags(command, new Option('--threads <n>', THREADS).argParser(threadCounts))
     .option('--rounds <n>', 'turns of each contender', wholeNumber(1), 5)
     .option('--steps <n>', 'steps in a turn (default: a quarter of a second, at least 10 in all)', wholeNumber(1))
     .option('--python <path>', `a Python with torch (default: ${DEFAULT_PYTHON}, if it has torch)`)
@@ -75,14 +85,14 @@ interface Outcome {
 /** Runs the cases to their end or to Ctrl-C, showing on stderr how far it is. */
 async function follow(cases: readonly BenchCase[], flags: BenchFlags, err: Channel): Promise<Outcome> {
   const { python, torch } = findTorch(flags, err)
-  const { precision, rounds, steps, compile = false, profile = false } = flags
-  const options = { cases, precision, rounds, steps, python, torch, compile, profile }
+  const { precision, rounds, steps, threads, compile = false, profile = false } = flags
+  const options = { cases, precision, rounds, steps, threads, python, torch, compile, profile }
   const status = statusLine(err, process.stderr)
   const { signal, dispose } = interruptSignal(() => {
     status.line(err.style('yellow', 'Stopping after this turn. Ctrl-C again ends the program at once.'))
   })
   try {
-    for await (const event of runBench({ ...options, backend: backendOptions(flags), version: version(), signal })) {
+    for await (const event of runBench({ ...options, backend: backendOf(flags), version: version(), signal })) {
       if (event.kind === 'end') return { record: event.record, interrupted: signal.aborted }
       if (event.kind === 'note') status.line(`note: ${event.text}`)
       if (event.kind === 'round') {
@@ -91,9 +101,10 @@ async function follow(cases: readonly BenchCase[], flags: BenchFlags, err: Chann
         status.show(`${err.style('green', bar(event.share))}${percent}  ${event.name} · ${where}`)
       }
       if (event.kind === 'result') {
-        const { name, medianMs, ratio, profile: rows } = event.result
+        const { name, medianMs, ratio, threads: count, profile: rows } = event.result
+        const on = threads === undefined || threads.length === 1 ? '' : ` on ${count} thread${count === 1 ? '' : 's'}`
         const against = ratio === null ? '' : `, ${ratio.toFixed(2)} × PyTorch`
-        status.line(err.style('dim', `${name}: ${medianMs.toPrecision(4)} ms${against}`))
+        status.line(err.style('dim', `${name}${on}: ${medianMs.toPrecision(4)} ms${against}`))
         if (rows !== null) status.line(renderProfile(rows))
       }
     }
@@ -104,13 +115,24 @@ async function follow(cases: readonly BenchCase[], flags: BenchFlags, err: Chann
   throw new Error('The bench ended without saying so.')
 }
 
+function backendOf({ backend, disable }: BenchFlags): BackendOptions {
+  return backendOptions({ backend, ...(disable === undefined ? {} : { disable }) })
+}
+
+/** Different whole numbers with commas between them. */
+function threadCounts(text: string): readonly number[] {
+  return [...new Set(text.split(',').map(wholeNumber(1)))]
+}
+
 /** The cases that can run as the flags say; says which are left out, and which have no bf16. */
 function casesOn(cases: readonly BenchCase[], flags: BenchFlags, err: Channel): readonly BenchCase[] {
-  const backend = createBackend(backendOptions(flags))
-  try {
-    assertPrecision(backend, flags.precision)
-  } finally {
-    backend.dispose()
+  for (const threads of flags.threads ?? [undefined]) {
+    const backend = createBackend({ ...backendOf(flags), ...(threads === undefined ? {} : { threads }) })
+    try {
+      assertPrecision(backend, flags.precision)
+    } finally {
+      backend.dispose()
+    }
   }
   const possible = cases.filter((one) => one.backend === undefined || [one.backend, 'auto'].includes(flags.backend))
   const others = cases.filter((one) => !possible.includes(one))

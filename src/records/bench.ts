@@ -75,6 +75,8 @@ export const benchResult = z.object({
   quartilesMs: quartiles,
   /** Timed steps. */
   steps: z.int().min(1),
+  /** How many times as fast as on the fewest threads of this run, and on how many that was; null where these are they. */
+  speedup: z.object({ over: z.int().min(1), ratio: z.number().positive() }).nullable(),
   /** Of a step, by the rows' own counts. */
   flops: z.number().min(0),
   flopsPerSecond: z.number().min(0),

@@ -1,5 +1,6 @@
 /** `bench`: its document, its table, PyTorch played by a script, and what goes wrong. */
 import { chmodSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { benchRecord } from '../../src/records/index.ts'
@@ -57,6 +58,29 @@ describe('results', () => {
     expect(stderr).toMatch(/ms in all\n.*Gflop\/s.* % of (peak|bandwidth) /)
   })
 })
+
+test.skipIf(availableParallelism() < 2)(
+  'several counts of threads take turns, each beside ceilings of as many',
+  async () => {
+    const python = pretendPython('counting', answer(`{ eager: { readyMs: 5 } }`))
+    const counts = ['tiny', '--rounds', '2', '--steps', '3', '--threads', '2,1,2', '--python', python, '--json']
+    const { code, stdout, stderr } = await halflife(['bench', ...counts])
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/tiny on 2 threads: .*\n.*tiny on 1 thread: /)
+    const { machine, results } = benchRecord.parse(JSON.parse(stdout))
+    expect(results.map(({ threads, steps, pytorchMs }) => [threads, steps, pytorchMs])).toEqual([
+      [2, 6, 8],
+      [1, 6, 8],
+    ])
+    const [two, one] = results
+    expect(one!.speedup).toBe(null)
+    expect(two!.speedup!.over).toBe(1)
+    expect(two!.speedup!.ratio).toBeCloseTo(one!.medianMs / two!.medianMs)
+    expect(machine.threads).toBe(2)
+    expect(machine.others.map(({ threads }) => threads)).toEqual([1])
+    expect([two!.peak, one!.peak]).toEqual([machine.peakFp32, machine.others[0]!.peakFp32])
+  },
+)
 
 describe('PyTorch', () => {
   test('the faster mode counts', async () => {
@@ -123,6 +147,7 @@ describe('mistakes', () => {
     [['tiny', '--no-pytorch', '--python', 'python3'], /--python has no use with --no-pytorch/, /Leave one/],
     [['gpt2-124m-wasm', '--backend', 'native'], /gpt2-124m-wasm runs on wasm/, /--backend/],
     [['tiny', '--rounds', '0'], /whole number, 1 or more/, /--help/],
+    [['tiny', '--threads', '1,x'], /whole number, 1 or more/, /--help/],
     [['tiny', '--backend', 'wasm', '--precision', 'bf16'], /bf16 cannot be had here/, /fp32/],
   ])('%j', async (args, error, hint) => {
     const { code, stdout, stderr } = await halflife(['bench', ...args])

@@ -3,7 +3,7 @@
  * machine does disturbs all of them alike; ratios and shares are those of the same run.
  */
 import { availableParallelism, cpus, totalmem } from 'node:os'
-import type { BackendName, BackendOptions, CeilingRates, Precision } from '../../engine/index.ts'
+import type { BackendOptions, CeilingRates, Precision } from '../../engine/index.ts'
 import type { BenchRecord, BenchResult } from '../../records/index.ts'
 import type { BenchCase } from './benchCase.ts'
 import { startContender, type Contender } from './contender.ts'
@@ -13,8 +13,10 @@ import { spreadOf } from './statistics.ts'
 
 export interface BenchOptions {
   readonly cases: readonly BenchCase[]
-  /** Threads and backend of all contenders; a case's own backend wins. */
-  readonly backend: BackendOptions
+  /** Backend of all contenders; a case's own backend wins. */
+  readonly backend: Omit<BackendOptions, 'threads'>
+  /** Counts of threads, each a contender of its own, as are the ceilings and PyTorch on as many; all cores unless told. */
+  readonly threads?: readonly number[] | undefined
   readonly precision: Precision
   readonly rounds: number
   /** Steps of each contender in a round; by default as many as take a quarter of a second, at least 10 in all rounds. */
@@ -51,8 +53,8 @@ const ROUND_MS = 250
  */
 export async function* runBench(options: BenchOptions): AsyncGenerator<BenchEvent, void> {
   const machine = new Map<string, MeasuredCeilings>()
+  const pytorch = new Map<number, PytorchContender>()
   const results: BenchResult[] = []
-  const pytorch = options.python === null ? null : new PytorchContender(options.python)
   try {
     for (const [index, benchCase] of options.cases.entries()) {
       if (options.signal?.aborted === true) break
@@ -64,54 +66,108 @@ export async function* runBench(options: BenchOptions): AsyncGenerator<BenchEven
     }
     yield { kind: 'end', record: results.length === 0 ? null : recordOf([...machine.values()], results, options) }
   } finally {
-    pytorch?.close()
+    for (const rival of pytorch.values()) rival.close()
     for (const ceilings of machine.values()) ceilings.dispose()
   }
 }
 
 /** What the cases share. */
 interface Surroundings {
-  /** By backend. */
+  /** By backend and threads. */
   readonly machine: Map<string, MeasuredCeilings>
-  readonly pytorch: PytorchContender | null
+  /** By threads. */
+  readonly pytorch: Map<number, PytorchContender>
   /** Which case it is. */
   readonly index: number
+}
+
+/** What competes in a case on one count of threads. */
+interface Entrant {
+  readonly contender: Contender
+  readonly ceilings: MeasuredCeilings
+  readonly pytorch: PytorchContender | null
+  readonly rival: Rival | null
+  readonly measured: Measured
 }
 
 async function* runCase(
   benchCase: BenchCase,
   options: BenchOptions,
-  { machine, pytorch, index }: Surroundings,
+  surroundings: Surroundings,
 ): AsyncGenerator<BenchEvent, void> {
-  const { rounds, cases, signal } = options
+  const { rounds, cases } = options
   const precision = benchCase.precisions.includes(options.precision) ? options.precision : 'fp32'
   const round = (k: number): BenchEvent => {
-    return { kind: 'round', name: benchCase.name, share: (index + k / (rounds + 1)) / cases.length, round: k }
+    const share = (surroundings.index + k / (rounds + 1)) / cases.length
+    return { kind: 'round', name: benchCase.name, share, round: k }
   }
   yield round(0)
-  const backend = benchCase.backend === undefined ? options.backend : { ...options.backend, backend: benchCase.backend }
-  const contender = startContender(benchCase, backend, precision)
+  const entrants: Entrant[] = []
   try {
-    const rival = pytorch === null ? null : await prepareRival(pytorch, benchCase, options, contender, precision)
-    for (const text of rival?.notes ?? []) yield { kind: 'note', text: `${benchCase.name}: ${text}` }
-    const ceilings = ceilingsOf(machine, contender.backend, backend)
-    const measured: Measured = { times: [], rates: [], rival: new Map() }
+    for (const threads of options.threads ?? [undefined]) {
+      entrants.push(await enter(benchCase, options, surroundings, precision, threads))
+    }
+    const notes = new Set(entrants.flatMap(({ rival }) => rival?.notes ?? []))
+    for (const text of notes) yield { kind: 'note', text: `${benchCase.name}: ${text}` }
     for (let k = 0; k < rounds; k++) {
       yield round(k + 1)
-      await turn()
-      if (signal?.aborted === true) return
-      measured.rates.push(ceilings.measure())
-      const steps = options.steps ?? stepsOfRound(contender.warmMs, rounds)
-      measured.times.push(...contender.run(steps))
-      for (const mode of rival?.modes ?? []) {
-        const times = await pytorch!.run(mode, steps)
-        measured.rival.set(mode, [...(measured.rival.get(mode) ?? []), ...times])
+      for (const entrant of entrants) {
+        await turn()
+        if (options.signal?.aborted === true) return
+        await takeTurn(entrant, options)
       }
     }
-    yield { kind: 'result', result: resultOf(benchCase, precision, contender, measured, rival, options.profile) }
+    const results = entrants.map((entrant) => resultOf(benchCase, precision, entrant, options.profile))
+    for (const result of results) yield { kind: 'result', result: { ...result, speedup: speedupOf(result, results) } }
   } finally {
-    contender.dispose()
+    for (const { contender } of entrants) contender.dispose()
   }
+}
+
+/** Compiles the case for so many threads, and prepares PyTorch's. */
+async function enter(
+  benchCase: BenchCase,
+  options: BenchOptions,
+  { machine, pytorch }: Surroundings,
+  precision: Precision,
+  threads: number | undefined,
+): Promise<Entrant> {
+  const backend: BackendOptions = {
+    ...options.backend,
+    ...(benchCase.backend === undefined ? {} : { backend: benchCase.backend }),
+    ...(threads === undefined ? {} : { threads }),
+  }
+  const contender = startContender(benchCase, backend, precision)
+  try {
+    const measured: Measured = { times: [], rates: [], rival: new Map() }
+    const ceilings = ceilingsOf(machine, contender, backend)
+    if (options.python === null) return { contender, ceilings, pytorch: null, rival: null, measured }
+    const python = pytorch.get(contender.threads) ?? new PytorchContender(options.python)
+    pytorch.set(contender.threads, python)
+    const rival = await prepareRival(python, benchCase, options, contender, precision)
+    return { contender, ceilings, pytorch: python, rival, measured }
+  } catch (error) {
+    contender.dispose()
+    throw error
+  }
+}
+
+async function takeTurn(
+  { contender, ceilings, pytorch, rival, measured }: Entrant,
+  { rounds, steps = stepsOfRound(contender.warmMs, rounds) }: BenchOptions,
+): Promise<void> {
+  measured.rates.push(ceilings.measure())
+  measured.times.push(...contender.run(steps))
+  for (const mode of rival?.modes ?? []) {
+    const times = await pytorch!.run(mode, steps)
+    measured.rival.set(mode, [...(measured.rival.get(mode) ?? []), ...times])
+  }
+}
+
+/** Beside the same case on the fewest threads of this run. */
+function speedupOf({ threads, medianMs }: BenchResult, results: readonly BenchResult[]): BenchResult['speedup'] {
+  const fewest = results.reduce((a, b) => (b.threads < a.threads ? b : a))
+  return fewest.threads === threads ? null : { over: fewest.threads, ratio: fewest.medianMs / medianMs }
 }
 
 /** Lets the event loop hear signals. */
@@ -121,11 +177,12 @@ function turn(): Promise<void> {
 
 function ceilingsOf(
   machine: Map<string, MeasuredCeilings>,
-  name: BackendName,
+  { backend, threads }: Contender,
   options: BackendOptions,
 ): MeasuredCeilings {
-  const ceilings = machine.get(name) ?? new MeasuredCeilings(name, options)
-  machine.set(name, ceilings)
+  const key = `${backend} ${threads}`
+  const ceilings = machine.get(key) ?? new MeasuredCeilings(backend, options)
+  machine.set(key, ceilings)
   return ceilings
 }
 
@@ -172,9 +229,7 @@ interface Measured {
 function resultOf(
   { name, description, limit }: BenchCase,
   precision: Precision,
-  contender: Contender,
-  { times, rates, rival: rivalTimes }: Measured,
-  rival: Rival | null,
+  { contender, measured: { times, rates, rival: rivalTimes }, rival }: Entrant,
   profile: boolean,
 ): BenchResult {
   const { backend, threads, flops, bytes, tokens, executable } = contender
@@ -204,6 +259,7 @@ function resultOf(
     medianMs: median,
     quartilesMs: [lowerQuartile, upperQuartile],
     steps: count,
+    speedup: null,
     flops,
     flopsPerSecond: perSecond(flops),
     peak,
@@ -231,7 +287,9 @@ function recordOf(
   { version, torch }: BenchOptions,
 ): BenchRecord {
   const records = machine.map((ceilings) => ceilings.record())
-  const [first, ...others] = records.toSorted((a, b) => (a.backend < b.backend ? -1 : 1)) // native before wasm
+  const [first, ...others] = records.toSorted(
+    (a, b) => a.backend.localeCompare(b.backend) || b.threads - a.threads, // native before wasm, most threads first
+  )
   return {
     machine: {
       ...first!,

@@ -13,6 +13,7 @@ const step: BenchResult = {
   medianMs: 20,
   quartilesMs: [19.52, 1234.4],
   steps: 10,
+  speedup: null,
   flops: 2e9,
   flopsPerSecond: 1e11,
   peak: 2e11,
@@ -103,4 +104,13 @@ test('each line stands beside the ceiling that limits it, and beside PyTorch', (
       "PyTorch 9.9; the ratio is its time over halflife's.",
     ].join('\n'),
   )
+})
+
+test('where a case ran on several counts of threads, a column tells what they bring', () => {
+  const one = { ...step, threads: 1, medianMs: 38 }
+  const text = renderBench({ ...record, results: [one, { ...step, speedup: { over: 1, ratio: 1.9 } }] })
+  expect(text).toMatch(/ratio +threads$/m)
+  expect(text).toMatch(/^tiny \(fp32, native, 1 thread\) .* –$/m)
+  expect(text).toMatch(/^tiny \(fp32, native, 2 threads\) .* 1\.90 × 1$/m)
+  expect(text).toContain('Threads: how many times as fast as on the fewest threads of this run.')
 })

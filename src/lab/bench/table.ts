@@ -5,17 +5,20 @@ const GIGA = 1e9
 
 /** Ceilings, one line a result beside its ceiling and PyTorch, and how to read it. */
 export function renderBench({ machine, results }: BenchRecord): string {
-  const rows = results.map(resultCells)
+  const withSpeedup = results.some(({ speedup }) => speedup !== null)
+  const rows = results.map((result) => [...resultCells(result), ...(withSpeedup ? [speedupCell(result)] : [])])
+  const head = withSpeedup ? [...HEAD, 'threads'] : HEAD
   const pytorch = machine.pytorch === null ? [] : [`PyTorch ${machine.pytorch}; the ratio is its time over halflife's.`]
   return [
     `${machine.cpu}, Node ${machine.node}, halflife ${machine.halflife}`,
     ...[machine, ...machine.others].map(ceilingsLine),
     '',
-    ...alignColumns([HEAD, ...rows]),
+    ...alignColumns([head, ...rows]),
     '',
     'Medians with quartiles. Of peak, of band: share of the ceiling measured in turn with the steps; of memory, that of the',
     'pass that reads and writes in the same proportion.',
     ...pytorch,
+    ...(withSpeedup ? ['Threads: how many times as fast as on the fewest threads of this run.'] : []),
   ].join('\n')
 }
 
@@ -58,8 +61,12 @@ function resultCells(result: BenchResult): string[] {
   ]
 }
 
+function speedupCell({ speedup }: BenchResult): string {
+  return speedup === null ? '–' : `${speedup.ratio.toFixed(2)} × ${speedup.over}`
+}
+
 function alignColumns(rows: readonly (readonly string[])[]): string[] {
-  const widths = HEAD.map((_, c) => Math.max(...rows.map((row) => row[c]!.length)))
+  const widths = rows[0]!.map((_, c) => Math.max(...rows.map((row) => row[c]!.length)))
   return rows.map((row) =>
     row
       .map((cell, c) => (WORDS.has(c) ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!)))
