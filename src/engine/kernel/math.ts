@@ -47,26 +47,37 @@ const expOfRemainder = [1.3814539e-3, 8.3687454e-3, 4.1668389e-2, 0.16666521, 0.
  * (WebAssembly), within 8e-8 (1 + |x|) of the result. What would be below 2^-126 is that, within 5e-6 of it; NaN stays.
  */
 export function expNotPositive(b: KernelBuilder, x: Value): Value {
-  return expAbove(b, b.max(b.constant(expUnderflow), x), [Math.LN2])
+  const power = (r: Value): Value => horner(b, r, [...expOfRemainder, 1, 1])
+  return expAbove(b, b.max(b.constant(expUnderflow), x), [Math.LN2], power)
 }
 
 /**
- * 1 + e^x, in four ops less than by `exp` and on a shorter way: what sigmoid and GELU divide by. ∞ where e^x is; NaN stays.
+ * 1 + e^x: what sigmoid and GELU divide by. In three ops less than by `exp`, and by a polynomial whose parts do not wait for
+ * one another (G. Estrin, 1960), since a vector's chain of ops is what these functions wait for. ∞ where e^x is; NaN stays.
  */
 export function onePlusExp(b: KernelBuilder, x: Value): Value {
   const bounded = b.max(b.constant(expUnderflow), x)
-  const finite = b.add(expAbove(b, bounded, [ln2High, ln2Low]), b.constant(1))
+  const [c6, c5, c4, c3, c2] = expOfRemainder.map((c) => b.constant(c)) as [Value, Value, Value, Value, Value]
+  const power = (r: Value): Value => {
+    const squared = b.mul(r, r)
+    const high = b.multiplyAdd(c6, squared, b.multiplyAdd(c5, r, c4))
+    const middle = b.multiplyAdd(high, squared, b.multiplyAdd(c3, r, c2))
+    return b.multiplyAdd(middle, squared, b.add(r, b.constant(1)))
+  }
+  const finite = b.add(expAbove(b, bounded, [ln2High, ln2Low], power), b.constant(1))
   return b.select(b.op('less', [b.constant(expOverflow), x]), b.constant(Infinity), finite)
 }
 
-/** e^x from where it is a normal number to where it overflows; ln 2 in as many parts as its products shall be exact for. */
-function expAbove(b: KernelBuilder, x: Value, ln2: readonly number[]): Value {
+/**
+ * e^x from where it is a normal number to where it overflows; ln 2 in as many parts as its products shall be exact for,
+ * `power` for e^r of the remainder.
+ */
+function expAbove(b: KernelBuilder, x: Value, ln2: readonly number[], power: (r: Value) => Value): Value {
   const shifted = b.multiplyAdd(x, b.constant(Math.LOG2E), b.constant(roundingShift))
   const n = b.sub(shifted, b.constant(roundingShift))
   const r = ln2.reduce((rest, part) => b.multiplyAdd(n, b.constant(-part), rest), x)
-  const power = horner(b, r, [...expOfRemainder, 1, 1])
   const exponent = b.op('shiftLeft', [b.op('asInt', [shifted])], 23)
-  return b.op('asFloat', [b.op('addInt', [b.op('asInt', [power]), exponent])])
+  return b.op('asFloat', [b.op('addInt', [b.op('asInt', [power(r)]), exponent])])
 }
 
 /** e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln(2)/2. Overflow gives ∞; results below 2^-126 are 0; NaN stays. */

@@ -94,7 +94,7 @@ export const siluRow = elementwiseRow({
   // σ(x) (1 + x (1 - σ(x)))
   gradient: ({ inputs: [x], gradient }) => {
     const s = sigmoid(x!)
-    return [mul(gradient, mul(s, add(mul(x!, sub(1, s)), 1)))]
+    return [mul(mul(gradient, s), add(mul(x!, sub(1, s)), 1))]
   },
   samples,
 })
@@ -121,7 +121,7 @@ export const geluRow = elementwiseRow({
     const squared = square(x!)
     const s = sigmoid(mul(x!, add(mul(squared, 2 * geluScale * geluCubic), 2 * geluScale)))
     const slope = add(mul(squared, 6 * geluScale * geluCubic), 2 * geluScale)
-    return [mul(gradient, mul(s, add(mul(mul(x!, sub(1, s)), slope), 1)))]
+    return [mul(mul(gradient, s), add(mul(mul(x!, slope), sub(1, s)), 1))]
   },
   samples,
 })
