@@ -19,10 +19,11 @@ const otherRegisters = 4
 const turns = 16_384
 /** Multiply-adds of each sum in a turn, to hide the loop's own instructions. */
 const unroll = 4
-/** Bytes of each array in a unit of work. */
-const chunkBytes = 256 * 1024
-/** Vectors that a turn of a memory loop moves. */
-const vectorsPerTurn = 4
+/** Parts of a unit's arrays that are walked side by side: a core has more lines on their way than in one stream. */
+const streams = 4
+/** Bytes of each part: as many that streams do not fall on the same lines of a level-1 cache. */
+const streamBytes = 65 * 1024
+const chunkBytes = streams * streamBytes
 
 /**
  * Multiply-adds on numbers in registers, in as many independent sums as there are registers, so that neither memory nor
@@ -61,7 +62,7 @@ export type MemoryProgramName = (typeof memoryProgramNames)[number]
  * Passes over arrays of `bytes` each, larger than any cache: `read` adds up one, `copy` writes a = b, `triad` a = b + s·c
  * (McCalpin's STREAM, 1995, whose count of bytes this is: what the program reads and writes). A cache fetches a line
  * before a part of it is written, which nobody counts; `update`, a = b + s·a in place as an optimizer does, has nothing of
- * the kind.
+ * the kind. Each thread walks some parts of its arrays side by side, which is faster than one after another.
  */
 export function memoryProgram(target: KernelTarget, bytes: number, name: MemoryProgramName): CeilingProgram {
   const units = Math.ceil(bytes / chunkBytes)
@@ -70,21 +71,20 @@ export function memoryProgram(target: KernelTarget, bytes: number, name: MemoryP
   const pointers = Array.from({ length: arrays }, () => b.pointer())
   const results = b.pointer()
   const vectorBytes = target.lanes * floatBytes
-  const turnBytes = vectorsPerTurn * vectorBytes
   b.for(b.unitBegin, b.unitEnd, 1, (unit) => {
     const begin = b.intMul(unit, chunkBytes)
     const walked = pointers.map((pointer) => b.variable(b.intAdd(pointer, begin)))
     const scale = b.constant(3)
-    const sums = Array.from({ length: vectorsPerTurn }, () => b.variable(b.constant(0)))
-    b.for(0, chunkBytes / turnBytes, 1, () => {
-      for (let v = 0; v < vectorsPerTurn; v++) {
-        const [first, second, third] = walked.map((pointer) => b.at(pointer, v * vectorBytes))
-        if (name === 'read') b.assign(sums[v]!, b.add(sums[v]!, b.load(first!)))
+    const sums = Array.from({ length: streams }, () => b.variable(b.constant(0)))
+    b.for(0, streamBytes / vectorBytes, 1, () => {
+      for (let s = 0; s < streams; s++) {
+        const [first, second, third] = walked.map((pointer) => b.at(pointer, s * streamBytes))
+        if (name === 'read') b.assign(sums[s]!, b.add(sums[s]!, b.load(first!)))
         if (name === 'copy') b.store(b.load(second!), first!)
         if (name === 'update') b.store(b.multiplyAdd(scale, b.load(first!), b.load(second!)), first!)
         if (name === 'triad') b.store(b.multiplyAdd(scale, b.load(third!), b.load(second!)), first!)
       }
-      for (const pointer of walked) b.assign(pointer, b.intAdd(pointer, turnBytes))
+      for (const pointer of walked) b.assign(pointer, b.intAdd(pointer, vectorBytes))
     })
     const total = sums.reduce((a, c) => b.add(a, c))
     b.store(total, b.at(b.intAdd(results, b.intMul(unit, vectorBytes))))

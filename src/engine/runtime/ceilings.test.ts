@@ -24,7 +24,7 @@ describe('what the programs do is what they count', () => {
   })
 
   test.each(targets)('reads and writes at $lanes lanes', (target) => {
-    const floats = (3 * 256 * 1024) / 4
+    const floats = (3 * 4 * 65 * 1024) / 4 // three units of four streams
     const array = (letter: string) => machine.buffer(`bandwidth/${letter}`, 'f32', [floats])
     const machine = createInterpretedMachine(target)
     const programs = Object.fromEntries(
