@@ -56,6 +56,21 @@ const kernels: Record<string, (b: KernelBuilder) => void> = {
       })
     })
   },
+  'a variable that is set in a loop of one turn': (b) => {
+    const to = b.pointer()
+    const begin = b.variable(b.unitBegin)
+    b.for(0, 1, 1, () => {
+      const end = b.intAdd(begin, b.op('intSub', [b.unitEnd, begin]))
+      b.for(begin, end, 1, (unit) => b.store(b.constant(1), b.at(b.intAdd(to, b.intMul(unit, 16)))))
+      b.assign(begin, end)
+    })
+  },
+  'steps of four up to a bound that differs': (b) => {
+    const to = b.pointer()
+    b.for(b.unitBegin, b.unitEnd, 1, (unit) => {
+      b.for(0, b.intMin(b.intAdd(unit, 5), 13), 4, (k) => b.store(b.constant(1), b.at(to, 0, k)))
+    })
+  },
   'quotients and remainders': (b) => {
     const to = b.pointer()
     b.for(b.unitBegin, b.unitEnd, 1, (unit) => {
@@ -124,5 +139,5 @@ test('what cannot be followed may be anywhere: a pointer made of two, a variable
     c.store(c.constant(1), c.at(to, 0, offset, 1))
     c.assign(offset, c.intMul(offset, 2))
   })
-  expect(reachOf(c.finish(), 0, 3)).toEqual([everywhere])
+  expect(reachOf(c.finish(), 0, 5)).toEqual([everywhere])
 })

@@ -18,6 +18,11 @@ interface Span {
   readonly high: number
 }
 
+/** Loops of at most so many turns are gone through turn by turn, as those over panels are; */
+const fewTurns = 4
+/** and as many turns in all. */
+const turnsOneByOne = 256
+
 const none = -1
 const lost = -2
 const anything: Span = { base: lost, low: -Infinity, high: Infinity }
@@ -36,6 +41,7 @@ class ReachFinder {
   readonly #reach: { from: number; to: number }[]
   readonly #pointerOf: ReadonlyMap<number, number>
   #recording = true
+  #turnsLeft = turnsOneByOne
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
@@ -106,14 +112,25 @@ class ReachFinder {
     }
   }
 
-  /** The body once, for all values of the index together; what it adds to variables is added up beforehand. */
+  /**
+   * The body for each of a few values of the index, or once for all values together; then what it adds to variables is
+   * added up beforehand.
+   */
   #loop({ index, from, to, step, body }: Statement & { kind: 'for' }): void {
     const [first, end] = [this.#bound(from), this.#bound(to)]
     const known = first.base === none && end.base === none
     if (known && first.low >= end.high) return
     const turns = known ? Math.ceil((end.high - first.low) / step) : Infinity
     const isExact = known && first.low === first.high && end.low === end.high
-    const last = isExact ? first.low + (turns - 1) * step : end.high - 1
+    if (isExact && turns <= Math.min(fewTurns, this.#turnsLeft)) {
+      this.#turnsLeft -= turns
+      for (let at = first.low; at < end.high; at += step) {
+        this.#spans[index.id] = exactly(at)
+        this.#run(body)
+      }
+      return
+    }
+    const last = first.low === first.high ? first.low + (turns - 1) * step : end.high - 1
     this.#spans[index.id] = known ? { base: none, low: first.low, high: last } : unknownNumber
     const carried = carriedVariables(body)
     if (carried.length === 0) return this.#run(body)

@@ -2,10 +2,15 @@
 import { describe, expect, test } from 'vitest'
 import { KernelBuilder } from '../kernel/builder.ts'
 import type { Kernel } from '../kernel/kernel.ts'
+import { gelu } from '../ops/elementwiseMath.ts'
+import { matmul } from '../ops/matmul.ts'
+import { layerNorm } from '../ops/normalize.ts'
+import { trace } from '../trace/trace.ts'
 import { interpretProgram } from '../runtime/kernelInterpreter.ts'
 import { findBarriers } from './barriers.ts'
 import type { Storage } from './launchSpec.ts'
 import { orderLaunches, type Unplaced } from './order.ts'
+import { planProgram } from './passes.ts'
 import type { BufferReference, Launch, Program } from './program.ts'
 import { evenBounds, shareProgram, type LaunchShares } from './shares.ts'
 
@@ -130,8 +135,26 @@ describe('launches in order', () => {
 
   test('no launch passes one that writes much', () => {
     const launches = [unplaced(row, 'm', 'n'), unplaced(nextRow, 'n', 'o', 2 ** 20), unplaced(row, 'p', 'q')]
-    expect(orderLaunches(kernels, launches)).toEqual({ order: [0, 1, 2], stages: [0, 1, 2] })
+    expect(orderLaunches(kernels, launches)).toEqual({ order: [0, 1, 2], stages: [0, 1, 1] })
   })
+})
+
+test('work on rows runs without a barrier, once the matrices that all rows need are packed', () => {
+  const graph = trace('rows', (t) => {
+    const [w1, w2] = [t.state('w1', [64, 256]), t.state('w2', [256, 64])]
+    const gains = t.state('gains', [64])
+    const normed = layerNorm(t.state('x', [128, 64]), gains, gains)
+    return { outputs: { y: matmul(gelu(matmul(normed, w1)), w2) } }
+  })
+  const program = planProgram(graph, { lanes: 8, vectorRegisters: 16 })
+  const waiting = (threads: number): string[] => {
+    const shares = shareProgram(program, threads, true)
+    return program.launches.filter((_, k) => shares[k]!.barrier).map(({ label }) => label)
+  }
+  expect(waiting(2)).toEqual(['matmul [128, 64] x [64, 256]'])
+  expect(waiting(1)).toEqual([])
+  // In three parts, the rows of one launch are not those of another.
+  expect(waiting(3).length).toBeGreaterThan(1)
 })
 
 const names = ['a', 'b', 'c']

@@ -14,11 +14,10 @@ export interface Stages {
   readonly stages: readonly number[]
 }
 
-/**
- * What the launches of a stretch write, together: it should stay in the near caches until it is read, and temporaries are
- * kept that much longer.
- */
+/** What the launches of a stretch write, together: it should stay in the near caches until it is read. */
 const mostWritten = 512 * 2 ** 10
+/** A stage writes at most so many stretches' worth, as its temporaries share no memory: that would be another wait. */
+const stretchesKept = 8
 /** Every pair of a stretch is looked at. */
 const stretchLaunches = 256
 /** Where units meet those of other launches depends on how they are shared; in halves, most often. */
@@ -48,16 +47,39 @@ export function orderLaunches(
     launches.map((launch) => halves(launch)),
   )
   const order: number[] = []
-  const stages: number[] = []
-  let stage = 0
   for (const [start, end] of stretches(unplaced, stretchBytes)) {
     const levels = levelsOf(conflicts, start, end)
     const numbers = levels.map((_, k) => k).toSorted((a, b) => levels[a]! - levels[b]! || a - b)
     order.push(...numbers.map((k) => start + k))
-    stages.push(...numbers.map((k) => stage + levels[k]!))
-    stage += Math.max(...levels) + 1
   }
-  return { order, stages }
+  const written = order.map((k) => bytesWritten(unplaced[k]!))
+  return { order, stages: stagesOf(order, conflicts, written, stretchBytes * stretchesKept) }
+}
+
+/** Begins another stage where a launch must wait for all threads, and where a stage would write more than `mostBytes`. */
+function stagesOf(
+  order: readonly number[],
+  conflicts: LaunchConflicts,
+  written: readonly number[],
+  mostBytes: number,
+): number[] {
+  let stage = 0
+  let bytes = 0
+  let members: number[] = []
+  return order.map((launch, k) => {
+    bytes += written[k]!
+    if (bytes > mostBytes || members.some((member) => conflicts.between(member, launch) === 'threads')) {
+      stage++
+      bytes = written[k]!
+      members = []
+    }
+    members.push(launch)
+    return stage
+  })
+}
+
+function bytesWritten({ uses }: Unplaced): number {
+  return uses.reduce((sum, { storage, access }) => sum + (access === 'write' ? storage.bytes : 0), 0)
 }
 
 /** For each launch of a stretch, how many barriers must lie between the start of the stretch and it. */
@@ -93,8 +115,8 @@ function stretches(launches: readonly Unplaced[], stretchBytes: number): [number
   const found: [number, number][] = []
   let start = 0
   let bytes = 0
-  for (const [k, { uses }] of launches.entries()) {
-    const written = uses.reduce((sum, { storage, access }) => sum + (access === 'write' ? storage.bytes : 0), 0)
+  for (const [k, launch] of launches.entries()) {
+    const written = bytesWritten(launch)
     if (k > start && (bytes + written > stretchBytes || k - start >= stretchLaunches)) {
       found.push([start, k])
       start = k
