@@ -45,6 +45,11 @@ function run(asked: Graph): { program: Program; found: Map<string, number[]> } {
   }
 }
 
+/** Bytes of temporaries where launches stay in the order of the graph, as large ones do. */
+function arenaOf(asked: Graph): number {
+  return planProgram(asked, { lanes: 8, vectorRegisters: 16 }, { stretchBytes: 0 }).arenaBytes
+}
+
 function products({ launches }: Program): number {
   return launches.filter(({ label }) => label.includes('matmul')).length
 }
@@ -55,6 +60,6 @@ test('a graph that asks for it keeps fewer activations, and no bit changes', () 
   expect(recomputed.found).toEqual(kept.found)
   // Every layer lets go of gelu's result and the normalised input, 3 widths; what the last ones need is in use at the peak.
   const layerBytes = rows * 3 * width * 4
-  expect(kept.program.arenaBytes - recomputed.program.arenaBytes).toBeGreaterThanOrEqual((layers - 2) * layerBytes)
+  expect(arenaOf(graph) - arenaOf({ ...graph, recomputes: true })).toBeGreaterThanOrEqual((layers - 2) * layerBytes)
   expect(products(recomputed.program)).toBe(products(kept.program))
 })
