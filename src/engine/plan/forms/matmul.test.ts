@@ -26,6 +26,7 @@ const targets = [avx512, { lanes: 8, vectorRegisters: 16 }, { lanes: 4, vectorRe
 const cases: readonly Case[] = [
   { name: 'small', m: 5, n: 7, k: 9, expected: { packed: false, depthBlocks: 1 } },
   { name: 'B packed', m: 50, n: 65, k: 20, expected: { packed: true } },
+  { name: 'B packed, some panels at a time', m: 50, n: 305, k: 20, expected: { packed: true } },
   { name: 'B transposed', m: 3, n: 37, k: 33, bTransposed: true, expected: { packed: true } },
   { name: 'A transposed', m: 65, n: 130, k: 40, aTransposed: true, expected: { packsA: true } },
   { name: 'A packed by rows', m: 29, n: 200, k: 102, expected: { packsA: true } },

@@ -1,7 +1,8 @@
 /** C = A B by tiles, with B rearranged into panels first where its own layout would be slow to read. */
 import { KernelBuilder, type KernelTarget } from '../../kernel/builder.ts'
 import type { Kernel, Value } from '../../kernel/kernel.ts'
-import { lanesOf, type TileShape } from './matmulTile.ts'
+import type { TileShape } from './matmulTile.ts'
+import { copyRows, sideBySide } from './packRows.ts'
 import { copyColumns } from './packTransposed.ts'
 import { chooseTile, type Blocking } from './tileChoice.ts'
 
@@ -119,8 +120,24 @@ export class MatmulPlan {
 export function packKernel(plan: MatmulPlan): Kernel {
   const b = new KernelBuilder('pack', plan.target)
   const [from, to] = [b.pointer(), b.pointer()]
-  b.for(b.unitBegin, b.unitEnd, 1, (unit) => packPanel(b, plan, from, to, unit))
+  const alone = b.variable(b.unitBegin)
+  if (plan.shape.batch === 1 && plan.shape.bColumn === 1) b.assign(alone, packSideBySide(b, plan, from, to))
+  b.for(alone, b.unitEnd, 1, (unit) => packPanel(b, plan, from, to, unit))
   return b.finish()
+}
+
+/** Copies some panels at a time, as long as there are as many and all are full; returns the unit that comes next. */
+function packSideBySide(b: KernelBuilder, plan: MatmulPlan, from: Value, to: Value): Value {
+  const { shape, panelWidth, panelBytes } = plan
+  const full = b.intMin(b.unitEnd, Math.floor(shape.n / panelWidth))
+  const turns = b.op('intDivImmediate', [b.intMax(b.op('intSub', [full, b.unitBegin]), 0)], sideBySide)
+  const next = b.intAdd(b.unitBegin, b.intMul(turns, sideBySide))
+  b.for(b.unitBegin, next, sideBySide, (unit) => {
+    const source = b.intAdd(from, b.intMul(unit, panelWidth * floatBytes))
+    const target = b.intAdd(to, b.intMul(unit, panelBytes))
+    copyRows(b, { ...shape, panelWidth, panelBytes }, plan.tile(1, false), sideBySide, source, target)
+  })
+  return next
 }
 
 /** Copies one panel of one batch entry: number `unit` of all, from B at `from` to the panels at `to`. */
@@ -136,7 +153,7 @@ export function packPanel(b: KernelBuilder, plan: MatmulPlan, from: Value, to: V
     )
     const target = b.intAdd(to, b.intMul(unit, panelBytes))
     const tile = plan.tile(1, last)
-    if (shape.bColumn === 1) copyRows(b, plan, tile, source, target)
+    if (shape.bColumn === 1) copyRows(b, { ...shape, panelWidth, panelBytes }, tile, 1, source, target)
     else copyColumns(b, { ...shape, panelWidth }, tile, source, target)
   }
   if (shape.n % panelWidth === 0) return panel(false)
@@ -144,17 +161,4 @@ export function packPanel(b: KernelBuilder, plan: MatmulPlan, from: Value, to: V
   const isLast = b.op('intDivImmediate', [b.intAdd(column, 1)], panels)
   b.for(isLast, 1, 1, () => panel(false))
   b.for(0, isLast, 1, () => panel(true))
-}
-
-function copyRows(b: KernelBuilder, plan: MatmulPlan, tile: TileShape, source: Value, target: Value): void {
-  const { shape, panelWidth } = plan
-  const from = b.variable(source)
-  const to = b.variable(target)
-  b.for(0, shape.k, 1, () => {
-    for (let v = 0; v < tile.vectors; v++) {
-      b.store(b.load(b.at(from, v * b.lanes * floatBytes), lanesOf(b, tile, v)), b.at(to, v * b.lanes * floatBytes))
-    }
-    b.assign(from, b.intAdd(from, shape.bStep * floatBytes))
-    b.assign(to, b.intAdd(to, panelWidth * floatBytes))
-  })
 }
