@@ -23,6 +23,17 @@ export const expRow = elementwiseRow({
   samples,
 })
 
+/** exp for a row less its largest element. */
+export const expNotPositiveRow = elementwiseRow({
+  name: 'expNotPositive',
+  inputs: ['f32'],
+  cost: 12,
+  meaning: (a) => Math.exp(a),
+  emit: (b, [x]) => polynomial.expNotPositive(b, x!),
+  gradient: ({ output, gradient }) => [mul(gradient, output)],
+  samples: [{ inputs: [{ shape: [3, 7], low: -1, high: 0 }] }, { inputs: [{ shape: [1, 37], low: -90, high: 0 }] }],
+})
+
 export const logRow = elementwiseRow({
   name: 'log',
   inputs: ['f32'],
@@ -163,6 +174,10 @@ function erfOf(x: number): number {
 /** e^a; results below 2^-126 are 0 on f32 targets. */
 export function exp(a: Operand): Tensor {
   return createTensor(expRow, [asTensor(a)])
+}
+/** e^a for a <= 0, sooner than `exp`; results below 2^-126 are that on f32 targets, which no longer counts beside 1. */
+export function expNotPositive(a: Operand): Tensor {
+  return createTensor(expNotPositiveRow, [asTensor(a)])
 }
 /** Natural logarithm: -∞ at 0, NaN below. */
 export function log(a: Operand): Tensor {

@@ -4,7 +4,7 @@ import { lastAxisIndex, toFloat } from './cast.ts'
 import { equal, notEqual, select } from './compare.ts'
 import { createTensor } from './create.ts'
 import { add, div, minimum, mul, reciprocal, sqrt, square, sub } from './elementwise.ts'
-import { exp, log } from './elementwiseMath.ts'
+import { expNotPositive, log } from './elementwiseMath.ts'
 import { reshape } from './movement.ts'
 import { maxOver, sum } from './reduce.ts'
 import { ShapeError, type OpRow, type Tensor } from './row.ts'
@@ -16,7 +16,7 @@ const perRow = { keepDims: true } as const
 /** x - m [N, V], m being the row maximum, and Σ e^(x - m) [N, 1]: traced alike by the loss and its gradient, so computed once. */
 function rowStatistics(logits: Tensor): { shifted: Tensor; sumOfExp: Tensor } {
   const shifted = sub(logits, maxOver(logits, -1, perRow))
-  return { shifted, sumOfExp: sum(exp(shifted), -1, perRow) }
+  return { shifted, sumOfExp: sum(expNotPositive(shifted), -1, perRow) }
 }
 
 /** [N, V]: 1 at each row's target. */
@@ -71,7 +71,7 @@ export const crossEntropyRow: OpRow = {
   // (softmax - onehot) g, with g = 0 in ignored rows
   gradient: ({ inputs: [logits, targets], gradient, attributes: { ignoreIndex } }) => {
     const { shifted, sumOfExp } = rowStatistics(logits!)
-    const probability = mul(exp(shifted), reciprocal(sumOfExp))
+    const probability = mul(expNotPositive(shifted), reciprocal(sumOfExp))
     const valid = validity(targets!, ignoreIndex)
     const weight = reshape(valid ? mul(gradient, valid) : gradient, [-1, 1])
     return [mul(sub(probability, isTarget(logits!, targets!)), weight), undefined]
@@ -118,7 +118,7 @@ export const logSumExpRow: OpRow = {
   },
   gradient: ({ inputs: [x], gradient }) => {
     const { shifted, sumOfExp } = rowStatistics(x!)
-    return [mul(mul(exp(shifted), reciprocal(sumOfExp)), gradient)]
+    return [mul(mul(expNotPositive(shifted), reciprocal(sumOfExp)), gradient)]
   },
   flops: ([x]) => 4 * sizeOf(x!.shape),
   samples: [

@@ -40,6 +40,7 @@ export const allRows: readonly OpRow[] = [
   arithmetic.minimumRow,
   // functions and activations
   math.expRow,
+  math.expNotPositiveRow,
   math.logRow,
   math.tanhRow,
   math.erfRow,
