@@ -66,23 +66,39 @@ interface ThreadRanges {
   readonly behind: readonly Range[]
 }
 
+/** What a launch may touch through one argument. */
+interface Touched {
+  readonly space: string
+  readonly whole: Range
+  readonly writes: boolean
+}
+
 class SharedLaunch {
   readonly #launch: Launch
   readonly #shares: UnitShares
   readonly #reach: FindReach
   readonly #ranges: ThreadRanges[] = []
+  readonly #touched: readonly Touched[]
 
   constructor(launch: Launch, shares: UnitShares, reach: FindReach) {
     this.#launch = launch
+    this.#touched = launch.buffers.map((buffer) => ({
+      space: buffer.space === 'arena' ? 'arena' : `persistent ${buffer.name}`,
+      whole: wholeOf(buffer),
+      writes: writes(buffer),
+    }))
     this.#shares = shares
     this.#reach = reach
   }
 
   conflictWith(other: SharedLaunch): 'threads' | 'launches' | undefined {
     let found: 'launches' | undefined
-    for (const [i, a] of this.#launch.buffers.entries()) {
-      for (const [j, b] of other.#launch.buffers.entries()) {
-        if (!meet(a, b) || !(writes(a) || writes(b)) || !overlap(wholeOf(a), wholeOf(b))) continue
+    // Asked for many thousand pairs: plain loops, and the likeliest reason to go on first.
+    for (let i = 0; i < this.#touched.length; i++) {
+      const a = this.#touched[i]!
+      for (let j = 0; j < other.#touched.length; j++) {
+        const b = other.#touched[j]!
+        if (a.space !== b.space || !overlap(a.whole, b.whole) || !(a.writes || b.writes)) continue
         if (this.#shares.isOpen || other.#shares.isOpen) return 'threads'
         if (threadsMeet(this.#rangesOf(i), other.#rangesOf(j))) return 'threads'
         found = 'launches'
@@ -125,10 +141,6 @@ function threadsMeet(a: ThreadRanges, b: ThreadRanges): boolean {
 
 function overlap(a: Range, b: Range): boolean {
   return a.start < b.end && b.start < a.end
-}
-
-function meet(a: BufferReference, b: BufferReference): boolean {
-  return a.space === 'arena' ? b.space === 'arena' : b.space === 'persistent' && a.name === b.name
 }
 
 function wholeOf({ within }: BufferReference): Range {

@@ -36,6 +36,9 @@ class Riding {
   readonly #steps: Set<Step>
   readonly #mostOperands: number
   readonly #makers = new Map<PlanNode, Step[]>()
+  readonly #places = new Map<PlanNode, string>()
+  /** Where the operands of a step are. */
+  readonly #read = new Map<Step, ReadonlySet<string>>()
 
   constructor(steps: readonly Step[], mostOperands: number) {
     this.#steps = new Set(steps)
@@ -61,12 +64,32 @@ class Riding {
   /** Whether the host reads or makes all the matrices that the sum needs, and neither waits for the other. */
   #fits(host: FusedStep, column: ColumnStep): boolean {
     if (!sameShape(host.space, column.reduce.inputs[0]!.shape)) return false
+    const mine = this.#readBy(host)
+    const isMine = (operand: PlanNode): boolean =>
+      !sameShape(operand.shape, host.space) || mine.has(this.#placeOf(operand))
+    // Most hosts fail here, before anything is joined.
+    if (!operandsOf(column).every((operand) => host.nodes.includes(operand) || isMine(operand))) return false
     const joined = join(host, column)
     const operands = operandsOf(joined)
     if (operands.length > this.#mostOperands) return false
-    const mine = new Set(operandsOf(host).map(placeOf))
-    const matrices = operands.filter((operand) => sameShape(operand.shape, host.space))
-    return matrices.every((operand) => mine.has(placeOf(operand))) && !this.#waits(joined, [host, column])
+    return operands.every(isMine) && !this.#waits(joined, [host, column])
+  }
+
+  #readBy(step: Step): ReadonlySet<string> {
+    const known = this.#read.get(step) ?? new Set(operandsOf(step).map((operand) => this.#placeOf(operand)))
+    this.#read.set(step, known)
+    return known
+  }
+
+  /** Equal for operands that are the same elements in the same layout. */
+  #placeOf(operand: PlanNode): string {
+    let place = this.#places.get(operand)
+    if (place === undefined) {
+      const { base, layout } = resolve(operand)
+      place = `${base.id} ${JSON.stringify(layout)}`
+      this.#places.set(operand, place)
+    }
+    return place
   }
 
   /** Whether what the joined step reads needs one of its parts, or lies in another layout in what they make. */
@@ -109,10 +132,4 @@ class Riding {
 function join(host: FusedStep, { nodes, reduce }: ColumnStep): FusedStep {
   const all = [...new Set([...host.nodes, ...nodes])].toSorted((a, b) => a.id - b.id)
   return { ...host, nodes: all, columns: [...host.columns, reduce] }
-}
-
-/** Equal for operands that are the same elements in the same layout. */
-function placeOf(operand: PlanNode): string {
-  const { base, layout } = resolve(operand)
-  return `${base.id} ${JSON.stringify(layout)}`
 }
