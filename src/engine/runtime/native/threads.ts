@@ -4,9 +4,12 @@ import { assembleDriver, control, threadBlock } from '../../codegen/x64/driver.t
 import type { NativeLibrary } from './library.ts'
 import { mapCode, mapMemory, unmapMemory, type Mapping } from './memory.ts'
 
-/** A look takes about 40 cycles (pause): threads sleep after some 50 microseconds without work, 200 at a barrier. */
+/**
+ * A look takes about 40 cycles (pause): threads sleep after some 50 microseconds without work, 20 at a barrier. Where another
+ * program wants the core, a thread that sleeps soon lets the others go on soon (docs/LOG.md, how long to watch).
+ */
 const goSpins = 4_000
-const barrierSpins = 16_000
+const barrierSpins = 1_500
 /** Room for pthread_sigmask and pthread_create, behind the blocks. */
 const workspaceBytes = 512
 
