@@ -172,8 +172,8 @@ export const BACKEND_MUTANTS: readonly Mutant[] = [
     name: 'WebAssembly’s last thread leaves its share out',
     edits: edit(
       'src/engine/runtime/wasm/wasmProgram.ts',
-      'Math.floor((thread * launch.units) / threads)',
-      'Math.floor((Math.min(thread, Math.max(1, threads - 1)) * launch.units) / threads)',
+      'bounds.forEach((bound, thread) => (record[launchRecord.bounds / 4 + thread] = bound))',
+      'bounds.forEach((_, thread, all) => (record[launchRecord.bounds / 4 + thread] = all[Math.min(thread, Math.max(1, all.length - 2))]!))',
     ),
     tests: ['src/engine/runtime/wasm/machine.test.ts'],
   },
