@@ -160,6 +160,20 @@ export const BACKEND_MUTANTS: readonly Mutant[] = [
     tests: ['src/engine/runtime/native/machine.test.ts'],
   },
   {
+    name: 'a thread waits for those before it only',
+    edits: edit(
+      'src/engine/plan/barriers.ts',
+      'overlap(range, b.before[t]!) || overlap(range, b.behind[t]!)',
+      'overlap(range, b.behind[t]!)',
+    ),
+    tests: ['src/engine/plan/barriers.test.ts'],
+  },
+  {
+    name: 'units are said to reach the first lane only of what they touch',
+    edits: edit('src/engine/kernel/reach.ts', 'at.high + offset + 4 * lanes', 'at.high + offset + 4'),
+    tests: ['src/engine/kernel/reach.test.ts'],
+  },
+  {
     name: 'whoever takes units natively leaves the last one out',
     edits: edit(
       'src/engine/runtime/native/loadedProgram.ts',
