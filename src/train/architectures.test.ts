@@ -10,12 +10,15 @@ import type { StepSetup } from './step.ts'
 import { tinyCorpus } from './tiny.test.data.ts'
 
 const STEPS = 20
+/** Small enough that rounding does not grow: at three times as much OLMo 2's losses multiply it by a thousand in these steps. */
+const gentle = 3e-3
+const fast = 1e-2
 
 function setupOf(name: ArchitectureName, changes: Partial<ModelConfig>): StepSetup {
   const model = findModel(name)
   const config: ModelConfig = { ...tinyConfigs[name], layers: 2, ...changes }
   const parameters = model.declareParameters(config)
-  const optimizer = adamw([{ params: parameters, weightDecay: 0.1 }], { learningRate: 1e-2 })
+  const optimizer = adamw([{ params: parameters, weightDecay: 0.1 }], { learningRate: gentle })
   return { model, config, parameters, optimizer, batchSize: 3, sequenceLength: 7, accumulation: 1, clip: 1 }
 }
 
@@ -24,6 +27,7 @@ function run(
   { create }: TestedBackend,
   setup: StepSetup,
   count = STEPS,
+  learningRate = gentle,
 ): { steps: readonly StepResult[]; valLoss: number } {
   const backend = create()
   const programs = compilePrograms(backend, setup)
@@ -31,7 +35,7 @@ function run(
   for (const { name, shape } of setup.optimizer.init(setup.parameters)) backend.buffer(name, 'f32', shape).fill(0)
   const corpus = tinyCorpus(setup.config.vocab)
   const steps = Array.from({ length: count }, (_, step) => {
-    return programs.step(corpus.train, { step, seed: 9, learningRate: 1e-2 })
+    return programs.step(corpus.train, { step, seed: 9, learningRate })
   })
   const parts = [...programs.evaluate(corpus.validation)]
   const sum = (key: 'lossSum' | 'count'): number => parts.reduce((total, part) => total + part[key], 0)
@@ -47,7 +51,7 @@ describe.each(architectureNames)('%s', (name) => {
   const losses = ({ steps }: ReturnType<typeof run>): number[] => steps.map(({ loss }) => loss)
 
   test('it learns', () => {
-    const plain = run(compiledBackends[0] ?? float64, setupOf(name, {}), 80)
+    const plain = run(compiledBackends[0] ?? float64, setupOf(name, {}), 80, fast)
     expect(plain.steps.at(-1)!.loss).toBeLessThan(0.9 * plain.steps[0]!.loss)
     expect(losses(plain)[0]).not.toBeCloseTo(losses(exact)[0]!, 3) // the masks do something
   })
@@ -55,9 +59,9 @@ describe.each(architectureNames)('%s', (name) => {
   test.each(compiledBackends)('its first losses on $label are float64’s within rounding', (on) => {
     const found = run(on, setup)
     for (const [step, loss] of losses(exact).entries()) {
-      expect(Math.abs(losses(found)[step]! / loss - 1), `step ${step}`).toBeLessThan(on.tolerance)
+      expect(Math.abs(losses(found)[step]! / loss - 1), `step ${step}`).toBeLessThan(on.tolerance / 10)
     }
-    expect(Math.abs(found.valLoss / exact.valLoss - 1)).toBeLessThan(on.tolerance)
+    expect(Math.abs(found.valLoss / exact.valLoss - 1)).toBeLessThan(on.tolerance / 10)
     expect(found.steps.map(({ auxiliaryLosses }) => Object.keys(auxiliaryLosses))).toEqual(
       exact.steps.map(({ auxiliaryLosses }) => Object.keys(auxiliaryLosses)),
     )
