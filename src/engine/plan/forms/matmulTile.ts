@@ -100,7 +100,7 @@ export function shareOfPanel(
 
 /**
  * Emits the tile; `done(i, v, sum)` receives each finished vector of C. `initial(i, v)` gives what the sum starts from, zero unless
- * told: what lies near, as the tile waits for it (what does not is better added in the end).
+ * told: what lies near, as the tile waits for it (`askForResult` fetches it a tile ahead).
  */
 export function matmulTile(
   b: KernelBuilder,

@@ -7,7 +7,7 @@ const floatBytes = 4
 /** Panels that are written together, so that a stretch of each row is read at once instead of a line. */
 export const sideBySide = 4
 
-export interface RowPanels {
+export interface PanelsOfRows {
   /** Steps of the product: rows. */
   readonly k: number
   /** Floats from one row of B to the next, and from one step of a panel to the next. */
@@ -20,7 +20,7 @@ export interface RowPanels {
 /** Copies `count` panels next to one another; `tile` says how wide each is. */
 export function copyRows(
   b: KernelBuilder,
-  { k, bStep, panelWidth, panelBytes }: RowPanels,
+  { k, bStep, panelWidth, panelBytes }: PanelsOfRows,
   tile: TileShape,
   count: number,
   source: Value,
