@@ -3,8 +3,8 @@ import { KernelBuilder } from '../../kernel/builder.ts'
 import type { Bound, Kernel, Value } from '../../kernel/kernel.ts'
 import type { MatmulPlan } from './matmul.ts'
 import { askForResult, lanesOf, matmulTile, shareOfPanel, type Ahead, type TileOperand } from './matmulTile.ts'
-import { eachPanel, evenBlocks, fullThenShort } from './panels.ts'
-import { copyRowPanels, rowPanelBytes } from './rowPanels.ts'
+import { eachPanel, evenBlocks } from './panels.ts'
+import { copyRowPanels, rowPanelBytes, rowPanelCounts } from './rowPanels.ts'
 
 const floatBytes = 4
 
@@ -160,14 +160,10 @@ export class MatmulEmitter {
 
   #rows(rows: RowBlock, block: DepthBlock, column: Value, last: boolean, right: Value, c: Value): void {
     const { shape, blocking } = this.#plan
-    fullThenShort(
-      this.#b,
-      [rows.from, rows.to],
-      { rows: shape.m, tileRows: blocking.tileRows },
-      (begin, end, count) => {
-        this.#b.for(begin, end, 1, (panel) => this.#tile(rows, count, panel, block, column, last, right, c))
-      },
-    )
+    eachPanel(this.#b, [rows.from, rows.to], rowPanelCounts(this.#plan), (panel, short) => {
+      const count = short ? shape.m % blocking.tileRows : blocking.tileRows
+      this.#tile(rows, count, panel, block, column, last, right, c)
+    })
   }
 
   #tile(

@@ -2,31 +2,33 @@
 import type { KernelBuilder } from '../../kernel/builder.ts'
 import type { Bound, Value } from '../../kernel/kernel.ts'
 
-/** Panels [from, to) of `all`: the first `full` ones, all alike, in a loop, and the short last one (if any) on its own. */
-export function eachPanel(
-  b: KernelBuilder,
-  [from, to]: readonly [Bound, Bound],
-  { full, all }: { readonly full: number; readonly all: number },
-  body: (panel: Value, short: boolean) => void,
-): void {
-  if (full === all) return b.for(from, to, 1, (panel) => body(panel, false))
-  const value = (bound: Bound): Value => (typeof bound === 'number' ? b.int(bound) : bound)
-  if (full > 0) b.for(from, b.intMin(value(to), full), 1, (panel) => body(panel, false))
-  b.for(b.intMax(value(from), full), to, 1, (panel) => body(panel, true))
+/** How many of an axis's panels are full, and how many there are: the last may be short. */
+interface PanelCounts {
+  readonly full: number
+  readonly all: number
 }
 
-/** Row panels [from, to) as ranges: those with all their `tileRows` rows, then the short last one (if any). */
-export function fullThenShort(
+/** Panels [from, to) one by one: the full ones, all alike, in a loop, and the short last one (if any) on its own. */
+export function eachPanel(
   b: KernelBuilder,
-  [from, to]: readonly [Value, Value],
-  { rows, tileRows }: { readonly rows: number; readonly tileRows: number },
-  body: (begin: Value, end: Value, rows: number) => void,
+  range: readonly [Bound, Bound],
+  counts: PanelCounts,
+  body: (panel: Value, short: boolean) => void,
 ): void {
-  const full = Math.floor(rows / tileRows)
-  const rest = rows % tileRows
-  if (rest === 0) return body(from, to, tileRows)
-  if (full > 0) body(from, b.intMin(to, full), tileRows)
-  body(b.intMax(from, full), to, rest)
+  fullThenShort(b, range, counts, (begin, end, short) => b.for(begin, end, 1, (panel) => body(panel, short)))
+}
+
+/** Panels [from, to) as ranges: the full ones, then the short last one (if any). */
+export function fullThenShort<B extends Bound>(
+  b: KernelBuilder,
+  [from, to]: readonly [B, B],
+  { full, all }: PanelCounts,
+  body: (begin: B | Value, end: B | Value, short: boolean) => void,
+): void {
+  if (full === all) return body(from, to, false)
+  const value = (bound: Bound): Value => (typeof bound === 'number' ? b.int(bound) : bound)
+  if (full > 0) body(from, b.intMin(value(to), full), false)
+  body(b.intMax(value(from), full), to, true)
 }
 
 /** [from, to) in as few blocks of at most `most` as there must be, the last two of them alike: a short one would not be worth what it reads. */

@@ -24,6 +24,11 @@ export function rowPanelBytes(plan: MatmulPlan): number {
   return plan.depth * plan.blocking.tileRows * floatBytes + lineBytes
 }
 
+/** Panels with all their rows, and all panels. */
+export function rowPanelCounts({ shape, blocking }: MatmulPlan): { readonly full: number; readonly all: number } {
+  return { full: Math.floor(shape.m / blocking.tileRows), all: blocking.rowPanels }
+}
+
 /**
  * A is read as it lies: along its rows where they lie along k, with squares transposed in registers; along k else. Vectors
  * are stored whole, in order of k: what is too much is written over by the next step, or lies in the gap between panels.
@@ -39,7 +44,8 @@ function copyAlongRows(b: KernelBuilder, plan: MatmulPlan, { from, to, source, c
   const stepBytes = tileRows * floatBytes
   const whole =
     typeof depth === 'number' ? depth - (depth % b.lanes) : b.intMul(b.op('intDivImmediate', [depth], b.lanes), b.lanes)
-  fullThenShort(b, [from, to], { rows: shape.m, tileRows }, (begin, end, rows) => {
+  fullThenShort(b, [from, to], rowPanelCounts(plan), (begin, end, short) => {
+    const rows = short ? shape.m % tileRows : tileRows
     b.for(begin, end, 1, (panel) => {
       const index = b.op('intSub', [panel, from])
       const rowsFrom = b.intAdd(source, b.intMul(index, tileRows * shape.aRow * floatBytes))
@@ -99,5 +105,7 @@ function copyAlongSteps(b: KernelBuilder, plan: MatmulPlan, { from, to, source, 
   const wide = Math.ceil(tileRows / b.lanes) * b.lanes
   const wholeVectors = Math.max(0, Math.floor((shape.m - wide) / tileRows) + 1)
   if (wholeVectors > 0) copyPanels(from, b.intMin(to, wholeVectors), wide)
-  fullThenShort(b, [b.intMax(from, wholeVectors), to], { rows: shape.m, tileRows }, copyPanels)
+  fullThenShort(b, [b.intMax(from, wholeVectors), to], rowPanelCounts(plan), (begin, end, short) => {
+    copyPanels(begin, end, short ? shape.m % tileRows : tileRows)
+  })
 }
