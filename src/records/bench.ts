@@ -75,13 +75,14 @@ export const benchResult = z.object({
   quartilesMs: quartiles,
   /** Timed steps. */
   steps: z.int().min(1),
-  /** How many times as fast as on the fewest threads of this run, and on how many that was; null where these are they. */
+  /** How many times as fast as on the fewest threads of this run (the median of the rounds), and on how many that was; null where these are they. */
   speedup: z.object({ over: z.int().min(1), ratio: z.number().positive() }).nullable(),
   /** Of a step, by the rows' own counts. */
   flops: z.number().min(0),
   flopsPerSecond: z.number().min(0),
   /** The median peak of its precision, measured in turn with its steps. */
   peak: rate,
+  /** The median of the rounds, each with the peak of its own turn; `shareOfBandwidth` likewise. */
   shareOfPeak: z.number().min(0),
   /** Bytes that a step must move; null where multiply-adds are the limit. */
   bytes: z.number().positive().nullable(),
@@ -92,6 +93,8 @@ export const benchResult = z.object({
   shareOfBandwidth: z.number().min(0).nullable(),
   /** Which of the two shares says how close it is to what the machine can do. */
   limit: z.enum(['peak', 'bandwidth']),
+  /** Of that share, over the rounds. */
+  shareQuartiles: quartiles,
   tokensPerSecond: rate.nullable(),
   compileMs: z.number().min(0),
   /** Temporary memory of the program. */
@@ -99,8 +102,9 @@ export const benchResult = z.object({
   /** The median of PyTorch's faster mode; null where PyTorch did not run. */
   pytorchMs: z.number().positive().nullable(),
   pytorchMode: z.enum(['eager', 'compiled']).nullable(),
-  /** pytorchMs / medianMs. */
+  /** PyTorch's time over halflife's, the median of the rounds. */
   ratio: z.number().positive().nullable(),
+  ratioQuartiles: quartiles.nullable(),
   pytorch: z.array(pytorchTimes),
   /** With --profile. */
   profile: z.array(profileRow).nullable(),

@@ -10,9 +10,6 @@ import {
 } from '../../engine/index.ts'
 import type { BenchCase, PreparedCase } from './benchCase.ts'
 
-/** Profiled steps. */
-const PROFILED = 5
-
 export interface Contender extends PreparedCase {
   readonly backend: BackendName
   readonly threads: number
@@ -20,8 +17,10 @@ export interface Contender extends PreparedCase {
   readonly warmMs: number
   /** The times of so many steps, in milliseconds. */
   run(steps: number): readonly number[]
-  /** Some further steps with a clock around each launch. */
-  profile(ceilings: ProfileCeilings): readonly ProfileRow[]
+  /** So many further steps with a clock around each launch. */
+  profile(steps: number): void
+  /** What the profiled steps took. */
+  rows(ceilings: ProfileCeilings): readonly ProfileRow[]
   dispose(): void
 }
 
@@ -37,17 +36,19 @@ export function startContender(
     const { step, executable } = prepared
     step()
     const warmMs = timed(step)
+    const sums = new LaunchSums()
+    let profiled = 0
     return {
       ...prepared,
       backend: backend.name,
       threads: backend.threads,
       warmMs,
       run: (steps) => Array.from({ length: steps }, () => timed(step)),
-      profile(ceilings) {
-        const sums = new LaunchSums()
-        for (let k = 0; k < PROFILED; k++) sums.add(executable.profile())
-        return sums.rows(PROFILED, ceilings)
+      profile(steps) {
+        for (let k = 0; k < steps; k++) sums.add(executable.profile())
+        profiled += steps
       },
+      rows: (ceilings) => sums.rows(profiled, ceilings),
       dispose: () => backend.dispose(),
     }
   } catch (error) {

@@ -3,13 +3,13 @@
  * machine does disturbs all of them alike; ratios and shares are those of the same run.
  */
 import { availableParallelism, cpus, totalmem } from 'node:os'
-import type { BackendOptions, CeilingRates, Precision } from '../../engine/index.ts'
+import type { BackendOptions, Precision } from '../../engine/index.ts'
 import type { BenchRecord, BenchResult } from '../../records/index.ts'
 import type { BenchCase } from './benchCase.ts'
 import { startContender, type Contender } from './contender.ts'
-import { ceilingsRecord, MeasuredCeilings } from './machine.ts'
-import { PytorchContender, pytorchModes, type PytorchMode, type PytorchReady } from './pytorch.ts'
-import { spreadOf } from './statistics.ts'
+import { MeasuredCeilings } from './machine.ts'
+import { PytorchContender, pytorchModes, type PytorchMode } from './pytorch.ts'
+import { readyMsOf, resultOf, type Rival, type Round } from './result.ts'
 
 export interface BenchOptions {
   readonly cases: readonly BenchCase[]
@@ -46,6 +46,8 @@ export type BenchEvent =
 const LEAST_STEPS = 10
 const MOST_STEPS_A_ROUND = 50
 const ROUND_MS = 250
+/** Profiled steps over the rounds, at least. */
+const PROFILED = 5
 
 /**
  * Runs the cases one after another. Throws BenchError where PyTorch fails, and what the backend throws where it cannot
@@ -87,7 +89,7 @@ interface Entrant {
   readonly ceilings: MeasuredCeilings
   readonly pytorch: PytorchContender | null
   readonly rival: Rival | null
-  readonly measured: Measured
+  readonly rounds: Round[]
 }
 
 async function* runCase(
@@ -117,8 +119,11 @@ async function* runCase(
         await takeTurn(entrant, options)
       }
     }
-    const results = entrants.map((entrant) => resultOf(benchCase, precision, entrant, options.profile))
-    for (const result of results) yield { kind: 'result', result: { ...result, speedup: speedupOf(result, results) } }
+    const fewest = entrants.reduce((a, b) => (b.contender.threads < a.contender.threads ? b : a))
+    for (const entrant of entrants) {
+      const beside = entrant === fewest ? null : { threads: fewest.contender.threads, rounds: fewest.rounds }
+      yield { kind: 'result', result: resultOf({ benchCase, precision, ...entrant, beside, profile: options.profile }) }
+    }
   } finally {
     for (const { contender } of entrants) contender.dispose()
   }
@@ -139,13 +144,12 @@ async function enter(
   }
   const contender = startContender(benchCase, backend, precision)
   try {
-    const measured: Measured = { times: [], rates: [], rival: new Map() }
     const ceilings = ceilingsOf(machine, contender, backend)
-    if (options.python === null) return { contender, ceilings, pytorch: null, rival: null, measured }
+    if (options.python === null) return { contender, ceilings, pytorch: null, rival: null, rounds: [] }
     const python = pytorch.get(contender.threads) ?? new PytorchContender(options.python)
     pytorch.set(contender.threads, python)
     const rival = await prepareRival(python, benchCase, options, contender, precision)
-    return { contender, ceilings, pytorch: python, rival, measured }
+    return { contender, ceilings, pytorch: python, rival, rounds: [] }
   } catch (error) {
     contender.dispose()
     throw error
@@ -153,21 +157,15 @@ async function enter(
 }
 
 async function takeTurn(
-  { contender, ceilings, pytorch, rival, measured }: Entrant,
-  { rounds, steps = stepsOfRound(contender.warmMs, rounds) }: BenchOptions,
+  { contender, ceilings, pytorch, rival, rounds: done }: Entrant,
+  { rounds, steps = stepsOfRound(contender.warmMs, rounds), profile }: BenchOptions,
 ): Promise<void> {
-  measured.rates.push(ceilings.measure())
-  measured.times.push(...contender.run(steps))
-  for (const mode of rival?.modes ?? []) {
-    const times = await pytorch!.run(mode, steps)
-    measured.rival.set(mode, [...(measured.rival.get(mode) ?? []), ...times])
-  }
-}
-
-/** Beside the same case on the fewest threads of this run. */
-function speedupOf({ threads, medianMs }: BenchResult, results: readonly BenchResult[]): BenchResult['speedup'] {
-  const fewest = results.reduce((a, b) => (b.threads < a.threads ? b : a))
-  return fewest.threads === threads ? null : { over: fewest.threads, ratio: fewest.medianMs / medianMs }
+  const rates = ceilings.measure()
+  const times = contender.run(steps)
+  if (profile) contender.profile(Math.ceil(PROFILED / rounds))
+  const rivals = new Map<PytorchMode, readonly number[]>()
+  for (const mode of rival?.modes ?? []) rivals.set(mode, await pytorch!.run(mode, steps))
+  done.push({ rates, times, rivals })
 }
 
 /** Lets the event loop hear signals. */
@@ -192,15 +190,6 @@ export function stepsOfRound(stepMs: number, rounds: number): number {
   return Math.max(least, Math.min(MOST_STEPS_A_ROUND, Math.round(ROUND_MS / stepMs)))
 }
 
-/** PyTorch at the same work. */
-interface Rival {
-  readonly ready: PytorchReady
-  /** Those that run. */
-  readonly modes: readonly PytorchMode[]
-  /** Why others do not. */
-  readonly notes: readonly string[]
-}
-
 async function prepareRival(
   pytorch: PytorchContender,
   { pytorch: job, compiles }: BenchCase,
@@ -213,72 +202,6 @@ async function prepareRival(
     return 'error' in state ? [`PyTorch's mode ${mode} is left out: ${state.error}`] : []
   })
   return { ready, modes: pytorchModes.filter((mode) => readyMsOf(ready, mode) !== null), notes }
-}
-
-function readyMsOf({ modes }: PytorchReady, mode: PytorchMode): number | null {
-  const state = modes[mode]
-  return state !== undefined && 'readyMs' in state ? state.readyMs : null
-}
-
-interface Measured {
-  readonly times: number[]
-  readonly rates: CeilingRates[]
-  readonly rival: Map<PytorchMode, readonly number[]>
-}
-
-function resultOf(
-  { name, description, limit }: BenchCase,
-  precision: Precision,
-  { contender, measured: { times, rates, rival: rivalTimes }, rival }: Entrant,
-  profile: boolean,
-): BenchResult {
-  const { backend, threads, flops, bytes, tokens, executable } = contender
-  const { median, lowerQuartile, upperQuartile, count } = spreadOf(times)
-  const perSecond = (amount: number): number => (1e3 * amount) / median
-  const ceilings = ceilingsRecord(rates, { backend, description: '', threads, withoutBf16: null })
-  const peak = precision === 'bf16' ? ceilings.peakBf16! : ceilings.peakFp32
-  const pass = limit === 'peak' ? null : limit
-  const bandwidth = pass === null ? null : ceilings.bandwidths[pass]
-  const pytorch = [...rivalTimes].map(([mode, list]) => {
-    const spread = spreadOf(list)
-    return {
-      mode,
-      medianMs: spread.median,
-      quartilesMs: [spread.lowerQuartile, spread.upperQuartile] as const,
-      steps: spread.count,
-      readyMs: readyMsOf(rival!.ready, mode)!,
-    }
-  })
-  const better = pytorch.toSorted((a, b) => a.medianMs - b.medianMs)[0]
-  return {
-    name,
-    description,
-    precision,
-    backend,
-    threads,
-    medianMs: median,
-    quartilesMs: [lowerQuartile, upperQuartile],
-    steps: count,
-    speedup: null,
-    flops,
-    flopsPerSecond: perSecond(flops),
-    peak,
-    shareOfPeak: perSecond(flops) / peak,
-    bytes,
-    bytesPerSecond: bytes === null ? null : perSecond(bytes),
-    bandwidthOf: pass,
-    bandwidth,
-    shareOfBandwidth: bytes === null || bandwidth === null ? null : perSecond(bytes) / bandwidth,
-    limit: pass === null ? 'peak' : 'bandwidth',
-    tokensPerSecond: tokens === null ? null : perSecond(tokens),
-    compileMs: executable.report.compileMilliseconds,
-    arenaBytes: executable.report.arenaBytes,
-    pytorchMs: better?.medianMs ?? null,
-    pytorchMode: better?.mode ?? null,
-    ratio: better === undefined ? null : better.medianMs / median,
-    pytorch,
-    profile: profile ? contender.profile({ peak, bandwidth: ceilings.bandwidth }) : null,
-  }
 }
 
 function recordOf(

@@ -24,12 +24,14 @@ const step: BenchResult = {
   bandwidth: null,
   shareOfBandwidth: null,
   limit: 'peak',
+  shareQuartiles: [0.45, 0.55],
   tokensPerSecond: 50,
   compileMs: 5,
   arenaBytes: 0,
   pytorchMs: 30,
   pytorchMode: 'compiled',
   ratio: 1.5,
+  ratioQuartiles: [1.4, 1.625],
   pytorch: [{ mode: 'compiled', medianMs: 30, quartilesMs: [29, 31], steps: 10, readyMs: 100 }],
   profile: null,
 }
@@ -45,6 +47,7 @@ const adamw: BenchResult = {
   pytorchMs: null,
   pytorchMode: null,
   ratio: null,
+  ratioQuartiles: null,
   pytorch: [],
 }
 const rates = [1, 3, 2].map((k) => {
@@ -95,13 +98,13 @@ test('each line stands beside the ceiling that limits it, and beside PyTorch', (
       'CPU, Node v20, halflife 1.2.3',
       'native AVX2: fp32 200.0 Gflop/s, no bf16 (old), memory read 20.0, copy 40.0, triad 30.0, update 36.0 GB/s',
       '',
-      'case                             step, ms  (quartiles)      Gflop/s  of peak  GB/s        of band  PyTorch, ms  mode       ratio',
-      'tiny (fp32, native, 2 threads)         20  (19.52 – 1,234)    100.0     50 %     –              –           30  compiled  1.50 ×',
-      'adamw (fp32, native, 2 threads)        20  (19.52 – 1,234)    100.0        –  30.0  75 % (update)            –  –              –',
+      'case                             step, ms  (quartiles)      Gflop/s  of peak  GB/s        of band  PyTorch, ms  mode       ratio  (quartiles)',
+      'tiny (fp32, native, 2 threads)         20  (19.52 – 1,234)    100.0     50 %     –              –           30  compiled  1.50 ×  (1.40 – 1.63)',
+      'adamw (fp32, native, 2 threads)        20  (19.52 – 1,234)    100.0        –  30.0  75 % (update)            –  –              –  –',
       '',
       'Medians with quartiles. Of peak, of band: share of the ceiling measured in turn with the steps; of memory, that of the',
-      'pass that reads and writes in the same proportion.',
-      "PyTorch 9.9; the ratio is its time over halflife's.",
+      'pass that reads and writes in the same proportion. Shares and ratios are taken within each round; their median counts.',
+      "PyTorch 9.9; the ratio is its time over halflife's, with the quartiles of the rounds.",
     ].join('\n'),
   )
 })
@@ -109,7 +112,7 @@ test('each line stands beside the ceiling that limits it, and beside PyTorch', (
 test('where a case ran on several counts of threads, a column tells what they bring', () => {
   const one = { ...step, threads: 1, medianMs: 38 }
   const text = renderBench({ ...record, results: [one, { ...step, speedup: { over: 1, ratio: 1.9 } }] })
-  expect(text).toMatch(/ratio +threads$/m)
+  expect(text).toMatch(/ratio +\(quartiles\) +threads$/m)
   expect(text).toMatch(/^tiny \(fp32, native, 1 thread\) .* –$/m)
   expect(text).toMatch(/^tiny \(fp32, native, 2 threads\) .* 1\.90 × 1$/m)
   expect(text).toContain('Threads: how many times as fast as on the fewest threads of this run.')

@@ -8,7 +8,10 @@ export function renderBench({ machine, results }: BenchRecord): string {
   const withSpeedup = results.some(({ speedup }) => speedup !== null)
   const rows = results.map((result) => [...resultCells(result), ...(withSpeedup ? [speedupCell(result)] : [])])
   const head = withSpeedup ? [...HEAD, 'threads'] : HEAD
-  const pytorch = machine.pytorch === null ? [] : [`PyTorch ${machine.pytorch}; the ratio is its time over halflife's.`]
+  const pytorch =
+    machine.pytorch === null
+      ? []
+      : [`PyTorch ${machine.pytorch}; the ratio is its time over halflife's, with the quartiles of the rounds.`]
   return [
     `${machine.cpu}, Node ${machine.node}, halflife ${machine.halflife}`,
     ...[machine, ...machine.others].map(ceilingsLine),
@@ -16,7 +19,7 @@ export function renderBench({ machine, results }: BenchRecord): string {
     ...alignColumns([head, ...rows]),
     '',
     'Medians with quartiles. Of peak, of band: share of the ceiling measured in turn with the steps; of memory, that of the',
-    'pass that reads and writes in the same proportion.',
+    'pass that reads and writes in the same proportion. Shares and ratios are taken within each round; their median counts.',
     ...pytorch,
     ...(withSpeedup ? ['Threads: how many times as fast as on the fewest threads of this run.'] : []),
   ].join('\n')
@@ -39,12 +42,14 @@ const HEAD = [
   'PyTorch, ms',
   'mode',
   'ratio',
+  '(quartiles)',
 ]
 /** Columns that are words, not numbers. */
-const WORDS = new Set([0, 2, 8])
+const WORDS = new Set([0, 2, 8, 10])
 
 function resultCells(result: BenchResult): string[] {
-  const { name, precision, backend, threads, medianMs, quartilesMs, pytorchMs, pytorchMode, ratio } = result
+  const { name, precision, backend, threads, medianMs, quartilesMs, pytorchMs, pytorchMode, ratio, ratioQuartiles } =
+    result
   const setting = [precision, backend, `${threads} thread${threads === 1 ? '' : 's'}`].join(', ')
   const byBandwidth = result.limit === 'bandwidth'
   return [
@@ -58,6 +63,7 @@ function resultCells(result: BenchResult): string[] {
     pytorchMs === null ? '–' : milliseconds(pytorchMs),
     pytorchMode ?? '–',
     ratio === null ? '–' : `${ratio.toFixed(2)} ×`,
+    ratioQuartiles === null ? '–' : `(${ratioQuartiles.map((one) => one.toFixed(2)).join(' – ')})`,
   ]
 }
 
