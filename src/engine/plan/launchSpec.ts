@@ -26,7 +26,7 @@ export interface BuiltKernel {
 }
 
 export interface LaunchSpec {
-  /** Equal keys mean equal kernels: `build` is called once per key. */
+  /** Equal keys mean equal kernels, in other programs for the target too: `build` is called once per key. */
   readonly key: string
   readonly build: () => BuiltKernel
   readonly buffers: readonly BufferUse[]

@@ -3,14 +3,13 @@
  * stages of `planProgram`, and comes out as a program that a code generator can run.
  */
 import type { KernelTarget } from '../kernel/builder.ts'
-import type { Kernel } from '../kernel/kernel.ts'
 import { usesBf16 } from '../trace/precision.ts'
 import { graphBuffers, type Graph } from '../trace/trace.ts'
 import { allocateArena } from './allocate.ts'
 import { chunkRows } from './chunkRows.ts'
 import { fuse } from './fuse.ts'
 import { insertCopies } from './insertCopies.ts'
-import type { BufferUse, LaunchSpec } from './launchSpec.ts'
+import type { BufferUse, BuiltKernel, LaunchSpec } from './launchSpec.ts'
 import { lowerSteps } from './lower.ts'
 import { importGraph, type PlanGraph } from './node.ts'
 import { orderLaunches, withBuffers, type Unplaced } from './order.ts'
@@ -59,6 +58,8 @@ export interface PlanOptions {
   readonly recomputes?: boolean | undefined
   /** Bytes that launches write at most which are brought together where they need not wait for each other: `order.ts`. */
   readonly stretchBytes?: number | undefined
+  /** Kernels of other programs for the same target, by their launches' keys; those built here join them. None unless told. */
+  readonly built?: Map<string, BuiltKernel>
 }
 
 /** Throws for a graph with products in bf16 where the target has no way to compute them. */
@@ -75,12 +76,12 @@ export function planProgram(graph: Graph, target: KernelTarget, options: PlanOpt
   }
   const steps = schedule(current, fuse(current))
   const specs = lowerSteps(steps, assignStorage(current, steps), target)
-  return assemble(graph, specs, options.stretchBytes)
+  return assemble(graph, specs, options)
 }
 
-/** Builds each distinct kernel once, puts the launches in order and gives every buffer its place. */
-function assemble(graph: Graph, specs: readonly LaunchSpec[], stretchBytes: number | undefined): Program {
-  const { kernels, unplaced } = buildKernels(specs)
+/** Puts the launches in order and gives every buffer its place. */
+function assemble(graph: Graph, specs: readonly LaunchSpec[], { stretchBytes, built }: PlanOptions): Program {
+  const { kernels, unplaced } = buildKernels(specs, built ?? new Map<string, BuiltKernel>())
   const { order, stages } = orderLaunches(kernels, unplaced, stretchBytes)
   const ordered = order.map((k) => unplaced[k]!)
   const arena = allocateArena(ordered, stages)
@@ -103,18 +104,18 @@ function assemble(graph: Graph, specs: readonly LaunchSpec[], stretchBytes: numb
   }
 }
 
-function buildKernels(specs: readonly LaunchSpec[]): { kernels: Kernel[]; unplaced: Unplaced[] } {
-  const kernels: Kernel[] = []
-  const built = new Map<string, { kernel: number; units: number; grain: number }>()
+/** Builds each distinct kernel once, unless another program has it. */
+function buildKernels(
+  specs: readonly LaunchSpec[],
+  built: Map<string, BuiltKernel>,
+): { kernels: Program['kernels']; unplaced: Unplaced[] } {
+  const numbers = new Map<BuiltKernel, number>()
   const unplaced = specs.map(({ key, build, buffers, label, flops, bytes }): Unplaced => {
-    let entry = built.get(key)
-    if (!entry) {
-      const { kernel, units, grain = 1 } = build()
-      entry = { kernel: kernels.length, units, grain }
-      built.set(key, entry)
-      kernels.push(kernel)
-    }
-    return { ...entry, uses: buffers, label, flops, bytes }
+    const one = built.get(key) ?? build()
+    built.set(key, one)
+    const kernel = numbers.get(one) ?? numbers.size
+    numbers.set(one, kernel)
+    return { kernel, units: one.units, grain: one.grain ?? 1, uses: buffers, label, flops, bytes }
   })
-  return { kernels, unplaced }
+  return { kernels: [...numbers.keys()].map(({ kernel }) => kernel), unplaced }
 }

@@ -1,6 +1,7 @@
 /** A backend that compiles: the plan makes the program, a machine runs it. */
 import type { DType, Shape } from '../ir/node.ts'
 import type { KernelTarget } from '../kernel/builder.ts'
+import type { BuiltKernel } from '../plan/launchSpec.ts'
 import { planProgram } from '../plan/passes.ts'
 import type { Program } from '../plan/program.ts'
 import { usesBf16 } from '../trace/precision.ts'
@@ -22,6 +23,8 @@ export class CompiledBackend implements Backend {
   readonly threads: number
   readonly withoutBf16: string | undefined
   readonly #machine: Machine
+  /** Programs share their kernels, and the machine these kernels' code. */
+  readonly #built = new Map<string, BuiltKernel>()
 
   constructor(machine: Machine) {
     this.name = machine.name
@@ -39,7 +42,7 @@ export class CompiledBackend implements Backend {
   compile(graph: Graph): CompiledExecutable {
     const start = performance.now()
     if (usesBf16(graph)) assertPrecision(this, 'bf16')
-    const program = planProgram(graph, this.#machine.target)
+    const program = planProgram(graph, this.#machine.target, { built: this.#built })
     const loaded = this.#machine.load(program)
     return {
       program,

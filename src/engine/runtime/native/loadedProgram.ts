@@ -1,8 +1,9 @@
 /** A program in memory: its kernels' code, its launch tables, and their binding to a machine's buffers. */
 import { launchEntry } from '../../codegen/x64/driver.ts'
-import { compileKernel, type CompiledKernel } from '../../codegen/x64/compile.ts'
+import type { CompiledKernel } from '../../codegen/x64/compile.ts'
 import type { VectorFeatures } from '../../codegen/x64/constants.ts'
 import { listKernel } from '../../codegen/x64/listing.ts'
+import type { Kernel } from '../../kernel/kernel.ts'
 import type { Program } from '../../plan/program.ts'
 import type { LaunchTime, LoadedProgram } from '../backend.ts'
 import type { NativeLibrary } from './library.ts'
@@ -13,6 +14,8 @@ import { shareProgram, type LaunchShares } from '../../plan/shares.ts'
 export interface Host {
   readonly library: NativeLibrary
   readonly features: VectorFeatures
+  /** A kernel's code, generated once for all programs. */
+  codeOf(kernel: Kernel): CompiledKernel
   /** Address of a named buffer. */
   persistentAddress(name: string): number
   /** Address of the arena; it moves when the arena grows. */
@@ -47,7 +50,7 @@ export class NativeProgram implements LoadedProgram {
     this.#program = program
     this.#host = host
     this.shares = shareProgram(program, host.threads, true)
-    this.compiled = program.kernels.map((kernel) => compileKernel(kernel, host.features))
+    this.compiled = program.kernels.map((kernel) => host.codeOf(kernel))
     const offsets: number[] = []
     let bytes = 0
     for (const kernel of this.compiled) {

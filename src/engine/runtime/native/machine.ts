@@ -1,7 +1,9 @@
 /** The native machine: x86-64 code that this process writes and runs, on Linux. */
+import { compileKernel, type CompiledKernel } from '../../codegen/x64/compile.ts'
 import type { VectorFeatures } from '../../codegen/x64/constants.ts'
 import type { DType, Shape } from '../../ir/node.ts'
 import type { KernelTarget } from '../../kernel/builder.ts'
+import type { Kernel } from '../../kernel/kernel.ts'
 import type { Program } from '../../plan/program.ts'
 import type { Machine, NumberArray } from '../backend.ts'
 import { Buffers } from './buffers.ts'
@@ -52,6 +54,7 @@ export class NativeMachine implements Machine {
   readonly #buffers: Buffers
   readonly #threads: Threads
   readonly #programs: NativeProgram[] = []
+  readonly #code = new WeakMap<Kernel, CompiledKernel>()
   #arena: Mapping
   #scratch: Mapping | undefined
   #scratchBytes = 0
@@ -106,6 +109,7 @@ export class NativeMachine implements Machine {
     return {
       library: this.#library,
       features: this.#features,
+      codeOf: (kernel) => this.#codeOf(kernel),
       persistentAddress: (name) => this.#buffers.addressOf(name),
       arenaAddress: () => this.#arena.address,
       assertAlive: () => this.#assertAlive(),
@@ -115,6 +119,12 @@ export class NativeMachine implements Machine {
         this.#threads.run(table, tableEnd, walks, stamps)
       },
     }
+  }
+
+  #codeOf(kernel: Kernel): CompiledKernel {
+    const code = this.#code.get(kernel) ?? compileKernel(kernel, this.#features)
+    this.#code.set(kernel, code)
+    return code
   }
 
   /** The arena is shared by all programs; they bind to the new address when they run next. */
