@@ -2,10 +2,10 @@
  * Sums down the columns of a matrix (the gradients of biases and gains) join the pass over its rows that reads or makes the
  * same elements: each block of rows adds to sums of its own on the way, so that nothing is read a second time.
  */
-import { sameShape, sizeOf } from '../ir/node.ts'
+import { sameShape, sizeOf, type Shape } from '../ir/node.ts'
 import { resolve } from './layouts.ts'
 import type { PlanNode } from './node.ts'
-import { nodesOf, operandsOf, type ColumnStep, type FusedStep, type Step } from './steps.ts'
+import { basesOf, nodesOf, operandsOf, type ColumnStep, type FusedStep, type Step } from './steps.ts'
 
 /** Fewer rows are summed as fast by columns. */
 const fewestRows = 64
@@ -36,6 +36,8 @@ class Riding {
   readonly #steps: Set<Step>
   readonly #mostOperands: number
   readonly #makers = new Map<PlanNode, Step[]>()
+  /** Fused steps by their space. */
+  readonly #hosts = new Map<string, Set<FusedStep>>()
   readonly #places = new Map<PlanNode, string>()
   /** Where the operands of a step are. */
   readonly #read = new Map<Step, ReadonlySet<string>>()
@@ -43,7 +45,7 @@ class Riding {
   constructor(steps: readonly Step[], mostOperands: number) {
     this.#steps = new Set(steps)
     this.#mostOperands = mostOperands
-    for (const step of steps) this.#addMaker(step)
+    for (const step of steps) this.#add(step)
   }
 
   steps(): Step[] {
@@ -51,19 +53,23 @@ class Riding {
   }
 
   place(column: ColumnStep): void {
-    const host = [...this.#steps].find((step) => step.kind === 'fused' && this.#fits(step, column)) as
-      | FusedStep
-      | undefined
     const { shape } = column.reduce.inputs[0]!
+    const host = [...this.#hostsOf(shape)].find((step) => this.#fits(step, column))
     if (host) this.#replace([host, column], join(host, column))
     else if (sizeOf(shape) >= worthAPass) {
       this.#replace([column], join({ kind: 'fused', space: shape, nodes: [], results: [], columns: [] }, column))
     }
   }
 
-  /** Whether the host reads or makes all the matrices that the sum needs, and neither waits for the other. */
+  #hostsOf(space: Shape): Set<FusedStep> {
+    const key = space.join()
+    const hosts = this.#hosts.get(key) ?? new Set()
+    this.#hosts.set(key, hosts)
+    return hosts
+  }
+
+  /** Whether a host of the sum's space reads or makes all the matrices that the sum needs, and neither waits for the other. */
   #fits(host: FusedStep, column: ColumnStep): boolean {
-    if (!sameShape(host.space, column.reduce.inputs[0]!.shape)) return false
     const mine = this.#readBy(host)
     const isMine = (operand: PlanNode): boolean =>
       !sameShape(operand.shape, host.space) || mine.has(this.#placeOf(operand))
@@ -94,18 +100,19 @@ class Riding {
 
   /** Whether what the joined step reads needs one of its parts, or lies in another layout in what they make. */
   #waits(joined: FusedStep, parts: readonly Step[]): boolean {
-    const makersOf = (step: Step): Step[] => {
-      return operandsOf(step).flatMap((operand) => this.#makers.get(resolve(operand).base) ?? [])
-    }
     const first = Math.min(...nodesOf(joined).map(({ id }) => id))
     const seen = new Set<Step>()
-    const pending = makersOf(joined)
+    const pending: Step[] = [joined]
     for (let step = pending.pop(); step; step = pending.pop()) {
-      if (parts.includes(step)) return true
-      // Steps that end before the joined one begins cannot need it.
-      if (seen.has(step) || nodesOf(step).every(({ id }) => id < first)) continue
-      seen.add(step)
-      pending.push(...makersOf(step))
+      for (const base of basesOf(step)) {
+        for (const maker of this.#makers.get(base) ?? []) {
+          if (parts.includes(maker)) return true
+          if (seen.has(maker)) continue
+          seen.add(maker)
+          // Steps that end before the joined one begins cannot need it.
+          if (nodesOf(maker).some(({ id }) => id >= first)) pending.push(maker)
+        }
+      }
     }
     return false
   }
@@ -113,6 +120,7 @@ class Riding {
   #replace(old: readonly Step[], by: FusedStep): void {
     for (const step of old) {
       this.#steps.delete(step)
+      if (step.kind === 'fused') this.#hostsOf(step.space).delete(step)
       for (const node of nodesOf(step)) {
         this.#makers.set(
           node,
@@ -121,11 +129,12 @@ class Riding {
       }
     }
     this.#steps.add(by)
-    this.#addMaker(by)
+    this.#add(by)
   }
 
-  #addMaker(step: Step): void {
+  #add(step: Step): void {
     for (const node of nodesOf(step)) this.#makers.set(node, [...(this.#makers.get(node) ?? []), step])
+    if (step.kind === 'fused') this.#hostsOf(step.space).add(step)
   }
 }
 

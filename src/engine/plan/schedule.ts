@@ -1,21 +1,26 @@
 /** Puts the steps in an order in which they can run, as close to the order of the program as dependencies allow. */
-import { resolve } from './layouts.ts'
 import type { PlanGraph, PlanNode } from './node.ts'
-import { nodesOf, operandsOf, type Step } from './steps.ts'
+import { basesOf, nodesOf, operandsOf, type Step } from './steps.ts'
 
 export function schedule(graph: PlanGraph, steps: readonly Step[]): Step[] {
   const makers = new Map<PlanNode, Step[]>()
   for (const step of steps) {
-    for (const node of nodesOf(step)) makers.set(node, [...(makers.get(node) ?? []), step])
+    for (const node of nodesOf(step)) {
+      const known = makers.get(node)
+      if (known) known.push(step)
+      else makers.set(node, [step])
+    }
   }
   const waitsFor = new Map<Step, Set<Step>>()
   for (const step of steps) {
-    const before = new Set(operandsOf(step).flatMap((operand) => makers.get(resolve(operand).base) ?? []))
+    const before = new Set(basesOf(step).flatMap((base) => makers.get(base) ?? []))
     // The background of a pad comes before what is copied onto it.
     if (step.kind === 'form') for (const other of makers.get(step.node)!) if (other.kind === 'zero') before.add(other)
     before.delete(step)
     waitsFor.set(step, before)
   }
+  const places = new Map(steps.map((step) => [step, placeOf(step)]))
+  const byPlace = (a: Step, b: Step): number => places.get(a)! - places.get(b)!
   const order: Step[] = []
   const done = new Set<Step>()
   const active = new Set<Step>()
@@ -36,10 +41,7 @@ export function schedule(graph: PlanGraph, steps: readonly Step[]): Step[] {
  * A step's place in the program is that of its last node; but a sum over many rows comes as soon as it can, while what it
  * reads is in the cache, so that this need not be kept for it.
  */
-function byPlace(a: Step, b: Step): number {
-  return place(a) - place(b)
-}
-function place(step: Step): number {
+function placeOf(step: Step): number {
   const sums = step.kind === 'column' || (step.kind === 'fused' && step.results.length === 0)
   if (sums) return Math.max(...operandsOf(step).map((node) => node.id)) + 0.5
   return Math.max(...(step.kind === 'fused' ? step.nodes : nodesOf(step)).map((node) => node.id))

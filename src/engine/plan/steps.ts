@@ -1,5 +1,6 @@
 /** What a step of the plan is, between the graph and its kernels. */
 import type { Shape } from '../ir/node.ts'
+import { resolve } from './layouts.ts'
 import type { PlanNode } from './node.ts'
 
 /**
@@ -54,9 +55,35 @@ export function nodesOf(step: Step): readonly PlanNode[] {
 
 /** The nodes of other steps (views and leaves among them) that a step reads. */
 export function operandsOf(step: Step): readonly PlanNode[] {
-  if (step.kind === 'zero') return []
-  const inside = new Set(nodesOf(step))
-  const operands = new Set<PlanNode>()
-  for (const node of inside) for (const input of node.inputs) if (!inside.has(input)) operands.add(input)
-  return [...operands]
+  return readsOf(step).operands
+}
+
+/** Those whose storage it reads: its operands, with what views look at in place of the views. */
+export function basesOf(step: Step): readonly PlanNode[] {
+  return readsOf(step).bases
+}
+
+interface Reads {
+  readonly operands: readonly PlanNode[]
+  readonly bases: readonly PlanNode[]
+}
+
+/** Every stage asks for them, and a step never changes. */
+const known = new WeakMap<Step, Reads>()
+
+function readsOf(step: Step): Reads {
+  let reads = known.get(step)
+  if (!reads) {
+    const operands = step.kind === 'zero' ? [] : inputsFromOutside(nodesOf(step))
+    reads = { operands, bases: [...new Set(operands.map((operand) => resolve(operand).base))] }
+    known.set(step, reads)
+  }
+  return reads
+}
+
+function inputsFromOutside(nodes: readonly PlanNode[]): readonly PlanNode[] {
+  const inside = new Set(nodes)
+  const inputs = new Set<PlanNode>()
+  for (const node of nodes) for (const input of node.inputs) if (!inside.has(input)) inputs.add(input)
+  return [...inputs]
 }

@@ -7,7 +7,7 @@ import { elementwiseCopy } from './copy.ts'
 import { resolve } from './layouts.ts'
 import type { Storage } from './launchSpec.ts'
 import { rewrite, type PlanGraph, type PlanNode } from './node.ts'
-import { operandsOf, resultsOf, type Step } from './steps.ts'
+import { basesOf, operandsOf, resultsOf, type Step } from './steps.ts'
 
 const bytesPerElement = 4
 /** From this size on a result takes over the storage of an operand that its step is the last to read. */
@@ -45,18 +45,22 @@ export interface StoragePlan {
 
 export function assignStorage(graph: PlanGraph, steps: readonly Step[]): StoragePlan {
   const storages = new Map<PlanNode, Storage>()
+  const states = new Map<string, PlanNode>()
   for (const node of graph.nodes) {
     const name = node.attributes['name'] as string
-    if (node.op === stateRow) storages.set(node, named(name, node))
-    else if (node.op === inputRow) storages.set(node, named(bufferName(graph.name, name), node))
+    if (node.op === stateRow) {
+      states.set(name, node)
+      storages.set(node, named(name, node))
+    } else if (node.op === inputRow) storages.set(node, named(bufferName(graph.name, name), node))
   }
   for (const [name, node] of graph.outputs) storages.set(node, named(bufferName(graph.name, name), node))
   const late: { node: PlanNode; to: Storage }[] = []
   const readers = readersOf(steps)
+  const makers = makersOf(steps)
   for (const [name, node] of graph.updates) {
-    const state = graph.nodes.find((leaf) => leaf.op === stateRow && leaf.attributes['name'] === name)
+    const state = states.get(name)
     const to = state ? storages.get(state)! : named(name, node)
-    if (!state || mayOverwrite(state, node, steps, readers)) storages.set(node, to)
+    if (!state || mayOverwrite(state, node, makers.get(node) ?? -1, steps, readers)) storages.set(node, to)
     else late.push({ node, to })
   }
   shareAccumulated(storages, steps, readers, graph)
@@ -84,16 +88,20 @@ function bytesOf(node: PlanNode): number {
 function readersOf(steps: readonly Step[]): Map<PlanNode, number[]> {
   const readers = new Map<PlanNode, number[]>()
   for (const [index, step] of steps.entries()) {
-    for (const operand of operandsOf(step)) {
-      const { base } = resolve(operand)
-      readers.set(base, [...(readers.get(base) ?? []), index])
+    for (const base of basesOf(step)) {
+      const known = readers.get(base)
+      if (known) known.push(index)
+      else readers.set(base, [index])
     }
   }
   return readers
 }
 
-function makerOf(node: PlanNode, steps: readonly Step[]): number {
-  return steps.findLastIndex((step) => resultsOf(step).includes(node))
+/** For each stored node, the index of the last step that writes it. */
+function makersOf(steps: readonly Step[]): Map<PlanNode, number> {
+  const makers = new Map<PlanNode, number>()
+  for (const [index, step] of steps.entries()) for (const node of resultsOf(step)) makers.set(node, index)
+  return makers
 }
 
 /**
@@ -103,10 +111,10 @@ function makerOf(node: PlanNode, steps: readonly Step[]): number {
 function mayOverwrite(
   state: PlanNode,
   node: PlanNode,
+  maker: number,
   steps: readonly Step[],
   readers: ReadonlyMap<PlanNode, readonly number[]>,
 ): boolean {
-  const maker = makerOf(node, steps)
   const reads = readers.get(state) ?? []
   if (reads.some((index) => index > maker)) return false
   if (!reads.includes(maker)) return true
@@ -178,9 +186,7 @@ function shareConsumed(
     for (const result of step.results) {
       if (storages.has(result) || roots.has(result) || bytesOf(result) < consumedFrom) continue
       if (!sameShape(result.shape, step.space)) continue
-      const base = operandsOf(step)
-        .map((operand) => resolve(operand).base)
-        .find((node) => canTakeOver(node, result))
+      const base = basesOf(step).find((node) => canTakeOver(node, result))
       if (!base) continue
       const storage = storages.get(base) ?? { bytes: bytesOf(base) }
       storages.set(base, storage)
