@@ -47,10 +47,8 @@ Examples:
 
 Ctrl-C ends it after the turn that runs and prints the cases that are done.`
 
-export function addBench(program: Command, { out, err }: Terminal): void {
-  const command = program
-    .command('bench')
-    .summary('measure this machine, and halflife and PyTorch on it')
+export function defineBench(command: Command, { out, err }: Terminal): void {
+  command
     .description(
       'Measure how fast this machine multiplies and moves memory, how much of that halflife’s work reaches, and, where\n' +
         'there is a Python with torch, how fast PyTorch does the same work. All take turns in rounds of one run.',

@@ -54,10 +54,8 @@ Examples:
   halflife convert 0.1 --recipe gpt2-nanogpt@124m                   with its schedule and length
   halflife convert 0.1 --to lion --lr 3e-4 --target-lr 6e-5         Lion wants a smaller rate`
 
-export function addConvert(program: Command, { out }: Terminal): void {
-  program
-    .command('convert')
-    .summary("say what a weight decay is called in other frameworks' terms")
+export function defineConvert(command: Command, { out }: Terminal): void {
+  command
     .description(
       'Say which λ decays the same in another framework. "Weight decay 0.1" takes lr·0.1 of a weight per step in\n' +
         'PyTorch, (lr/peak)·0.1 in Composer, 0.1 in t5x: the number that means the same depends on the learning rate\n' +

@@ -37,10 +37,8 @@ Examples:
   halflife explain quickstart --inspect times        where a training step spends its time
   halflife explain quickstart --inspect plan         its launches, barriers and memory`
 
-export function addExplain(program: Command, { out, err }: Terminal): void {
-  const command = program
-    .command('explain')
-    .summary('say what a weight decay will do, before training')
+export function defineExplain(command: Command, { out, err }: Terminal): void {
+  command
     .description(
       'Say what the weight decay of a recipe or a run will do before anything is trained: how much of the initial\n' +
         'weights it leaves, over how many steps the weights average, how large they settle, what published rules\n' +

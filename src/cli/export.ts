@@ -23,10 +23,8 @@ Examples:
   halflife export runs/llama --to llama/ --shard 2GB            in files of two gigabytes at most
   halflife export runs/llama --to llama.gguf --dtype f16        for llama.cpp`
 
-export function addExport(program: Command, terminal: Terminal): void {
-  program
-    .command('export')
-    .summary('write a model for transformers or llama.cpp')
+export function defineExport(command: Command, terminal: Terminal): void {
+  command
     .description(
       'Write the model of a run as transformers saves it: config.json, model.safetensors, and the tokenizer that came ' +
         'with it; every architecture that transformers has a class for can be written. Or, where --to ends with .gguf, ' +

@@ -24,10 +24,8 @@ Examples:
   halflife import llama/ --out runs/llama   also in shards with model.safetensors.index.json
   halflife import stories15M.bin            a model of llama2.c`
 
-export function addImport(program: Command, terminal: Terminal): void {
-  program
-    .command('import')
-    .summary('take over a model of transformers or llama2.c')
+export function defineImport(command: Command, terminal: Terminal): void {
+  command
     .description(
       'Make a run of a model that another program trained: its weights as float32, its tokenizer and configuration ' +
         'beside them. There is no optimizer state; train on from it with `halflife train --from`.',

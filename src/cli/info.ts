@@ -45,11 +45,8 @@ Examples:
   halflife info --json
   halflife info --disable avx512          what would run without AVX-512`
 
-export function addInfo(program: Command, { out }: Terminal): void {
-  const command = program
-    .command('info')
-    .summary('show the CPU, the backends and what would run')
-    .description('Show the CPU, which backends can run on it and why others cannot, and what a run would use.')
+export function defineInfo(command: Command, { out }: Terminal): void {
+  command.description('Show the CPU, which backends can run on it and why others cannot, and what a run would use.')
   addBackendFlags(command)
     .option('--json', 'print one JSON document')
     .addHelpText('after', EXAMPLES)

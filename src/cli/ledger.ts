@@ -37,10 +37,8 @@ Examples:
   halflife ledger gpt2@124m --tensors | less       every tensor with the rule that matched
   halflife ledger runs/quickstart-… --json         of a run`
 
-export function addLedger(program: Command, { out, err }: Terminal): void {
-  const command = program
-    .command('ledger')
-    .summary('show which weights decay, why and how fast')
+export function defineLedger(command: Command, { out, err }: Terminal): void {
+  command
     .description(
       'Show which weights of a recipe or a run decay, the half-life that this gives them, and what share of their ' +
         'initial values is left when the run ends. Nothing is trained.',

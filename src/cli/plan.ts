@@ -46,10 +46,8 @@ Devices by name: ${Object.entries(DEVICES)
   .map(([name, flops]) => `${name} (${scaled(flops)}FLOP/s in bf16)`)
   .join(', ')}.`
 
-export function addPlan(program: Command, { out, err }: Terminal): void {
-  const command = program
-    .command('plan')
-    .summary('plan a run on paper: parameters, memory, work, time, decay')
+export function definePlan(command: Command, { out, err }: Terminal): void {
+  command
     .description(
       'Plan a run on paper, at any size: exact parameter counts by role, memory, floating-point work and time, and what\n' +
         'its weight decay leaves of the initial weights. Nothing is trained and nothing large is allocated.',

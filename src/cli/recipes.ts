@@ -18,10 +18,8 @@ Examples:
   halflife recipes llama2                       the sizes of a family
   halflife recipes gpt3@175b --json`
 
-export function addRecipes(program: Command, { out }: Terminal): void {
-  program
-    .command('recipes')
-    .summary('list recipes, what they say and why, and how two differ')
+export function defineRecipes(command: Command, { out }: Terminal): void {
+  command
     .description(
       'List the recipes; show every value of one with the kind of evidence for it (published, code, note, assumed) and\n' +
         'its source; or compare two.',

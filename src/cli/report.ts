@@ -19,10 +19,8 @@ Examples:
   halflife report runs/quickstart-… --out decay.html
   halflife report runs/quickstart-… --json | jq '.looks[-1].roles.matrix'`
 
-export function addReport(program: Command, { out, err }: Terminal): void {
-  program
-    .command('report')
-    .summary('show what the weight decay of a run did')
+export function defineReport(command: Command, { out, err }: Terminal): void {
+  command
     .description(
       'Show what the weight decay of a run did: sizes against their equilibrium, the gradient’s part of the updates\n' +
         'against the decay’s, rotation, clipping, and the rows of tokens that were hardly seen. Writes one HTML file that\n' +

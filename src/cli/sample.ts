@@ -36,10 +36,8 @@ Examples:
   halflife sample runs/quickstart-… --top-p 0.9 --repetition-penalty 1.1
   halflife sample runs/quickstart-… --prompt "HAMLET:" --stop "\\n\\n" --stop OPHELIA`
 
-export function addSample(program: Command, terminal: Terminal): void {
-  const command = program
-    .command('sample')
-    .summary('write text with a trained model')
+export function defineSample(command: Command, terminal: Terminal): void {
+  command
     .description('Write text with the model of a run. The same seed gives the same text.')
     .argument('<dir>', 'the folder of a run, or of one of its checkpoints')
     .option('--prompt <text>', 'text to continue')

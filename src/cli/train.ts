@@ -63,11 +63,9 @@ Examples:
 
 Ctrl-C saves a checkpoint and says how to go on; pressed again, it ends the program at once.`
 
-export function addTrain(program: Command, terminal: Terminal): void {
+export function defineTrain(command: Command, terminal: Terminal): void {
   const { out } = terminal
-  const command = program
-    .command('train')
-    .summary('train a GPT')
+  command
     .description('Train a GPT: a recipe, changed by files and flags. Progress goes to stderr, the result to stdout.')
     .argument('[recipe]', `${recipeArgument()}; default: quickstart`)
   addRecipeFlags(command)

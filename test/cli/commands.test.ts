@@ -16,7 +16,8 @@ const ESCAPE = '\u001B'
 
 let trained: Result
 
-const COMMANDS = buildProgram(processTerminal()).commands.map((command) => command.name())
+const { commands: SHOWN } = await buildProgram([], processTerminal())
+const COMMANDS = SHOWN.map((command) => command.name())
 
 const DOCUMENT_HEAD = `# Commands
 
@@ -38,10 +39,11 @@ function weightsOf(folder: string): Buffer {
 }
 
 describe('help', () => {
-  test.each(COMMANDS)('%s --help has flags and examples, on stdout', async (command) => {
+  const usages = SHOWN.map((command) => [command.name(), command.usage()] as const)
+  test.each(usages)('%s --help has its usage, flags and examples, on stdout', async (command, usage) => {
     const { code, stdout, stderr } = await halflife([command, '--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(stdout).toMatch(new RegExp(`Usage: halflife ${command} `))
+    expect(stdout).toContain(`Usage: halflife ${command} ${usage}\n`)
     expect(stdout).toMatch(new RegExp(`Examples:\n  halflife ${command}`))
     expect(stdout).toMatch(/--json/)
   })
