@@ -17,7 +17,7 @@ import { bar } from './progress.ts'
 import { wholeNumber } from './recipeFlags.ts'
 import { statusLine } from './statusLine.ts'
 import type { Channel, Terminal } from './terminal.ts'
-import { version } from './version.ts'
+import { packageVersion } from '../records/ownPackage.ts'
 
 interface BenchFlags extends Omit<BackendFlags, 'threads'> {
   readonly threads?: readonly number[]
@@ -90,7 +90,7 @@ async function follow(cases: readonly BenchCase[], flags: BenchFlags, err: Chann
     status.line(err.style('yellow', 'Stopping after this turn. Ctrl-C again ends the program at once.'))
   })
   try {
-    for await (const event of runBench({ ...options, backend: backendOf(flags), version: version(), signal })) {
+    for await (const event of runBench({ ...options, backend: backendOf(flags), version: packageVersion(), signal })) {
       if (event.kind === 'end') return { record: event.record, interrupted: signal.aborted }
       if (event.kind === 'note') status.line(`note: ${event.text}`)
       if (event.kind === 'round') {

@@ -11,7 +11,7 @@ import { defaultRunFolder } from './outFolder.ts'
 import { FINE_TUNING, settingsOf } from './pretrainedRecipe.ts'
 import { whole } from './quantity.ts'
 import type { Terminal } from './terminal.ts'
-import { version } from './version.ts'
+import { packageVersion } from '../records/ownPackage.ts'
 
 interface ImportFlags {
   readonly out?: string
@@ -46,7 +46,7 @@ async function importModel(path: string, flags: ImportFlags, { out, err }: Termi
     await tokenizerFromDescription(tokenizer)
     for (const notice of source.notices) err.line(`${err.style('yellow', 'note:')} ${notice}`)
     const ledger = recipeLedger(recipe.config, source.parameters)
-    writeImportedRun(source, { out: folder, recipe, ledger, tokenizer, version: version() })
+    writeImportedRun(source, { out: folder, recipe, ledger, tokenizer, version: packageVersion() })
     const parameters = totalParameters(source.parameters)
     if (flags.json === true) {
       const { format, dtypes, model } = source

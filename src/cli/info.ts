@@ -5,7 +5,7 @@ import { availableBackends, cpuFeatures, createBackend } from '../engine/index.t
 import { addBackendFlags, backendOptions, type BackendFlags } from './backendFlags.ts'
 import { bytes } from './quantity.ts'
 import type { Channel, Terminal } from './terminal.ts'
-import { version } from './version.ts'
+import { packageVersion } from '../records/ownPackage.ts'
 
 interface InfoFlags extends BackendFlags {
   readonly json?: boolean
@@ -61,7 +61,7 @@ export function machineInfo(flags: BackendFlags): MachineInfo {
   const backend = createBackend(backendOptions(flags))
   try {
     return {
-      halflife: version(),
+      halflife: packageVersion(),
       node: process.version,
       platform: `${process.platform} ${process.arch}`,
       cpu: { model: cpus()[0]?.model.trim() ?? 'unknown', cores: availableParallelism(), features: features() },

@@ -1,8 +1,8 @@
 /** The commands of halflife, put together. */
 import { Command } from 'commander'
+import { packageVersion } from '../records/ownPackage.ts'
 import { EXIT, reportFailure } from './errors.ts'
 import type { Terminal } from './terminal.ts'
-import { version } from './version.ts'
 
 const INTRODUCTION = `Train GPTs in TypeScript, with weight decay done right and made visible.
 Under AdamW every weight that decays has a half-life: ln 2 / (lr · λ) steps.`
@@ -110,7 +110,7 @@ const COMMANDS: readonly CommandRow[] = [
 export async function buildProgram(args: readonly string[], terminal: Terminal): Promise<Command> {
   const program = new Command('halflife')
     .description(INTRODUCTION)
-    .version(version(), '-v, --version', 'Show the version.')
+    .version(packageVersion(), '-v, --version', 'Show the version.')
     .helpOption('-h, --help', 'Show this help.')
     .helpCommand('help [command]', 'Show the help of a command.')
     .showSuggestionAfterError(true)

@@ -1,5 +1,4 @@
 /** The folder of a run, as the training loop sees it, and the checkpoint that a run continues from. */
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   expectTensors,
@@ -17,6 +16,7 @@ import { corpusRecordOf } from '../data/index.ts'
 import type { Backend, NumberArray } from '../engine/index.ts'
 import { copySource } from '../exchange/index.ts'
 import { RUN_CONFIG_VERSION, type CheckpointRecord, type MetricsLine, type ObservedRecord } from '../records/index.ts'
+import { packageVersion } from '../records/ownPackage.ts'
 import type { Ledger } from '../optim/index.ts'
 import type { TrainOptions } from './options.ts'
 import { computedBy } from './resume.ts'
@@ -70,12 +70,6 @@ function runConfig({ recipe, corpus, backend, from }: TrainOptions) {
     tokenizer: corpus.tokenizer.describe(),
     ...(pretrained ? { pretrained } : {}),
   } as const
-}
-
-function packageVersion(): string {
-  const content: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  if (typeof content === 'object' && content !== null && 'version' in content) return String(content.version)
-  throw new Error('package.json of halflife names no version; install it again.')
 }
 
 /** Where a run continues from. Throws CheckpointError where there is no whole checkpoint. */

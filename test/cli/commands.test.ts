@@ -1,6 +1,7 @@
 /** The commands as a user meets them: what goes where, in which form, and what is left on disk. */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { rolldown } from 'rolldown'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { buildProgram } from '../../src/cli/program.ts'
 import { processTerminal } from '../../src/cli/terminal.ts'
@@ -179,10 +180,11 @@ describe('train', () => {
 
   test('a second Ctrl-C ends it at once, whatever is being done', async () => {
     const script = at('busy.mjs')
-    const source = new URL('../../dist/cli/interrupt.js', import.meta.url).href
+    const bundle = await rolldown({ input: 'src/cli/interrupt.ts', platform: 'node' })
+    await bundle.write({ file: at('interrupt.mjs') })
     writeFileSync(
       script,
-      `import { interruptSignal } from ${JSON.stringify(source)}
+      `import { interruptSignal } from './interrupt.mjs'
        interruptSignal(() => {
          process.stderr.write('first')
          for (;;);

@@ -1,14 +1,13 @@
 /** PyTorch as a contender: a process that runs `pytorch.py`, asked for some steps at a time. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import type { Precision } from '../../engine/index.ts'
+import { packageFile } from '../../records/ownPackage.ts'
 import type { PytorchJob } from './benchCase.ts'
 import { BenchError } from './benchError.ts'
 
-/** Packed with the sources: the same path from `src` and from `dist`. */
-const SCRIPT = fileURLToPath(new URL('../../../src/lab/bench/pytorch.py', import.meta.url))
+const SCRIPT = packageFile('src/lab/bench/pytorch.py')
 /** How long PyTorch's threads may go on spinning after their work, before others are timed. */
 const SETTLE_MS = 50
 /** Characters of what Python complained that an error repeats. */
