@@ -8,6 +8,7 @@ import type { Backend } from '../runtime/backend.ts'
 import { conformanceCases, runCase } from '../runtime/interpreter/conformance.ts'
 import { createInterpreterBackend } from '../runtime/interpreter/interpreter.ts'
 import { createInterpretedMachine } from '../runtime/kernelInterpreter.ts'
+import { expectMachineCode } from '../runtime/native/machineCode.test.data.ts'
 import { usesBf16, withPrecision } from '../trace/precision.ts'
 import { trace, type Graph } from '../trace/trace.ts'
 import { PairMatmulPlan } from './forms/pairMatmul.ts'
@@ -37,6 +38,7 @@ describe.each(targets)('bf16 on $lanes lanes, $bf16', (target) => {
       runCase(new CompiledBackend(createInterpretedMachine({ ...target, threads })), graph, values)
     const found = run(1)
     expect(run(3)).toEqual(found)
+    expectMachineCode(target, (native) => runCase(native, graph, values), found)
     const allowed = row.name === 'matmul' ? tolerance : rounding
     for (const [output, expected] of runCase(createInterpreterBackend({ precision: 'f64' }), graph, values)) {
       for (const [k, value] of expected.entries()) {
@@ -82,7 +84,7 @@ function graphOf({ m, n, k, aTransposed, bTransposed }: Product): Graph {
   return withPrecision(graph, 'bf16')
 }
 
-function run(backend: Backend, { m, n, k, aTransposed, bTransposed }: Product, graph: Graph): ArrayLike<number> {
+function run(backend: Backend, { m, n, k, aTransposed, bTransposed }: Product, graph: Graph): number[] {
   const executable = backend.compile(graph)
   const fill = (name: string, shape: readonly number[], step: number): void => {
     const values = backend.buffer(name, 'f32', shape)
@@ -91,7 +93,7 @@ function run(backend: Backend, { m, n, k, aTransposed, bTransposed }: Product, g
   fill('a', aTransposed ? [k, m] : [m, k], 31)
   fill('b', bTransposed ? [n, k] : [k, n], 53)
   executable.run()
-  return backend.buffer('product/c', 'f32', [m, n])
+  return [...backend.buffer('product/c', 'f32', [m, n])]
 }
 
 describe.each(targets)('matmul in bf16 on $lanes lanes, $bf16', (target) => {
@@ -104,6 +106,7 @@ describe.each(targets)('matmul in bf16 on $lanes lanes, $bf16', (target) => {
         // The operands are the same; only the sums round, as in f32.
         expect(Math.abs(found[i]! - expected[i]!)).toBeLessThanOrEqual(3e-6 * Math.sqrt(shape.k))
       }
+      expectMachineCode(target, (native) => run(native, shape, graph), found)
     }
   })
 })

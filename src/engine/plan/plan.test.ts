@@ -5,6 +5,7 @@ import { CompiledBackend } from '../runtime/compiled.ts'
 import { conformanceCases, runCase } from '../runtime/interpreter/conformance.ts'
 import { createInterpreterBackend } from '../runtime/interpreter/interpreter.ts'
 import { createInterpretedMachine } from '../runtime/kernelInterpreter.ts'
+import { expectMachineCode } from '../runtime/native/machineCode.test.data.ts'
 import { planProgram } from './passes.ts'
 
 const targets = [
@@ -20,6 +21,7 @@ describe.each(targets)('planned for $lanes lanes', (target) => {
         const backend = new CompiledBackend(createInterpretedMachine({ ...target, threads: 2 }))
         for (const kernel of planProgram(graph, target).kernels) verifyKernel(kernel)
         const actual = runCase(backend, graph, values)
+        expectMachineCode(target, (native) => runCase(native, graph, values), actual)
         for (const [output, expected] of runCase(createInterpreterBackend({ precision: 'f64' }), graph, values)) {
           const found = actual.get(output)!
           expect(found.length).toBe(expected.length)

@@ -10,6 +10,7 @@ import type { Backend } from '../../runtime/backend.ts'
 import { CompiledBackend } from '../../runtime/compiled.ts'
 import { createInterpreterBackend } from '../../runtime/interpreter/interpreter.ts'
 import { createInterpretedMachine } from '../../runtime/kernelInterpreter.ts'
+import { expectMachineCode } from '../../runtime/native/machineCode.test.data.ts'
 import { withPrecision } from '../../trace/precision.ts'
 import { trace, type Graph } from '../../trace/trace.ts'
 
@@ -95,6 +96,7 @@ describe.each(targets)('attention on $lanes lanes', (target) => {
     const expected = run(createInterpreterBackend({ precision: 'f64' }), graph, shape)
     const found = run(new CompiledBackend(createInterpretedMachine({ ...target, threads: 2 })), graph, shape)
     for (const [name, error] of worst(found, expected)) expect(error, name).toBeLessThanOrEqual(3e-6)
+    expectMachineCode(target, (native) => run(native, graph, shape), found)
   })
 })
 
@@ -120,6 +122,7 @@ describe.each(bf16Targets)('attention in bf16 on $lanes lanes', (target) => {
       // A power on the edge between two bf16 numbers may fall to either side; all others round the same way.
       expect(error, name).toBeLessThan(difference.get(name)! / 100)
     }
+    expectMachineCode(target, (native) => run(native, graph, shape), found)
   })
 })
 

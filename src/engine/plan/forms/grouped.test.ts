@@ -9,6 +9,7 @@ import type { Backend } from '../../runtime/backend.ts'
 import { CompiledBackend } from '../../runtime/compiled.ts'
 import { createInterpreterBackend } from '../../runtime/interpreter/interpreter.ts'
 import { createInterpretedMachine } from '../../runtime/kernelInterpreter.ts'
+import { expectMachineCode } from '../../runtime/native/machineCode.test.data.ts'
 import { trace, type Graph } from '../../trace/trace.ts'
 import { planProgram } from '../passes.ts'
 
@@ -109,6 +110,7 @@ describe.each(targets)('products by group on $lanes lanes', (target) => {
       return run(backend, shape)
     })
     expect(found[1], 'one thread and several must agree to the bit').toEqual(found[0])
+    expectMachineCode(target, (native) => run(native, shape), found[0]!)
     for (const [routing, { product, outer }] of expected.entries()) {
       expectClose(found[0]![routing]!.product, product, shape.k)
       expectClose(found[0]![routing]!.outer, outer, shape.rows)

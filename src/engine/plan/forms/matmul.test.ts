@@ -5,6 +5,7 @@ import { matmul } from '../../ops/matmul.ts'
 import { CompiledBackend } from '../../runtime/compiled.ts'
 import { createInterpreterBackend } from '../../runtime/interpreter/interpreter.ts'
 import { createInterpretedMachine } from '../../runtime/kernelInterpreter.ts'
+import { expectMachineCode } from '../../runtime/native/machineCode.test.data.ts'
 import { trace, type Graph } from '../../trace/trace.ts'
 import type { Backend } from '../../runtime/backend.ts'
 import { MatmulPlan } from './matmul.ts'
@@ -51,7 +52,7 @@ function graphOf({ m, n, k, aTransposed, bTransposed }: Case): Graph {
   })
 }
 
-function run(backend: Backend, { m, n, k, aTransposed, bTransposed }: Case, graph: Graph): ArrayLike<number> {
+function run(backend: Backend, { m, n, k, aTransposed, bTransposed }: Case, graph: Graph): number[] {
   const executable = backend.compile(graph)
   const fill = (name: string, shape: readonly number[], step: number): void => {
     const values = backend.buffer(name, 'f32', shape)
@@ -60,7 +61,7 @@ function run(backend: Backend, { m, n, k, aTransposed, bTransposed }: Case, grap
   fill('a', aTransposed ? [k, m] : [m, k], 31)
   fill('b', bTransposed ? [n, k] : [k, n], 53)
   executable.run()
-  return backend.buffer('product/c', 'f32', [m, n])
+  return [...backend.buffer('product/c', 'f32', [m, n])]
 }
 
 describe.each(targets)('matmul on $lanes lanes', (target) => {
@@ -73,6 +74,7 @@ describe.each(targets)('matmul on $lanes lanes', (target) => {
         // Rounding grows with the root of the depth; the terms are below 1/4.
         expect(Math.abs(found[i]! - expected[i]!)).toBeLessThanOrEqual(3e-6 * Math.sqrt(shape.k))
       }
+      expectMachineCode(target, (native) => run(native, shape, graph), found)
     }
   })
 })

@@ -5,6 +5,7 @@ import { transpose } from '../../ops/movement.ts'
 import { CompiledBackend } from '../../runtime/compiled.ts'
 import { createInterpreterBackend } from '../../runtime/interpreter/interpreter.ts'
 import { createInterpretedMachine } from '../../runtime/kernelInterpreter.ts'
+import { expectMachineCode } from '../../runtime/native/machineCode.test.data.ts'
 import { trace, type Graph } from '../../trace/trace.ts'
 import type { Backend } from '../../runtime/backend.ts'
 import { planProgram } from '../passes.ts'
@@ -67,5 +68,6 @@ describe.each(targets)('one row on $lanes lanes', (target) => {
       expect(Math.abs(results[0]![i]! - value)).toBeLessThanOrEqual(3e-6 * Math.sqrt(shape.k))
     })
     expect(results[1]).toEqual(results[0])
+    expectMachineCode(target, (native) => run(native, shape, graph), results[0])
   })
 })
