@@ -4,7 +4,9 @@
  */
 import { contiguous } from '../../ir/layout.ts'
 import type { KernelTarget } from '../../kernel/builder.ts'
+import type { Value } from '../../kernel/kernel.ts'
 import type { Form } from '../launchSpec.ts'
+import { laterHeads } from './attentionAhead.ts'
 import { dropoutArguments, dropoutMask } from './attentionDropout.ts'
 import { attentionTiles } from './attentionPairs.ts'
 import { lowerOneQuery } from './attentionOneQuery.ts'
@@ -77,13 +79,23 @@ function attentionKernel(shape: AttentionShape, target: KernelTarget): FusedKern
   const share = headsPerUnit(shape)
   const units = shape.heads / share
   b.for(b.unitBegin, b.unitEnd, 1, (unit) => {
-    const batch = b.op('intDivImmediate', [unit], units)
-    const first = b.intMul(b.op('intModImmediate', [unit], units), share)
-    const keyHead = b.op('intDivImmediate', [first], shape.heads / shape.keyHeads)
-    const keys = tiles.transpose('keys', tiles.head(ks, shape.k, batch, keyHead), shape.k)
-    const values = tiles.keyRows('values', tiles.head(vs, shape.v, batch, keyHead), shape.v)
+    const headsOf = (unit: Value) => {
+      const batch = b.op('intDivImmediate', [unit], units)
+      const first = b.intMul(b.op('intModImmediate', [unit], units), share)
+      const keyHead = b.op('intDivImmediate', [first], shape.heads / shape.keyHeads)
+      return { batch, first, k: tiles.head(ks, shape.k, batch, keyHead), v: tiles.head(vs, shape.v, batch, keyHead) }
+    }
+    const { batch, first, k, v } = headsOf(unit)
+    const next = headsOf(b.intAdd(unit, 1))
+    const keys = tiles.transpose('keys', k, shape.k)
+    const values = tiles.keyRows('values', v, shape.v)
     b.for(0, share, 1, (member) => {
       const head = b.intAdd(first, member)
+      const later = laterHeads(shape, [
+        [next.k, shape.k],
+        [next.v, shape.v],
+        [tiles.head(qs, shape.q, next.batch, b.intAdd(next.first, member)), shape.q],
+      ])
       const q = tiles.head(qs, shape.q, batch, head)
       const out = tiles.head(outs, shape.out, batch, head)
       tiles.panels((panel) => {
@@ -96,7 +108,7 @@ function attentionKernel(shape: AttentionShape, target: KernelTarget): FusedKern
           new TileSoftmax(tiles, tile, scores).exponentials(kept).forEach((sum, i) => {
             b.store(b.div(b.constant(dropout?.factor ?? 1), sum), b.at(inverses, i * floatBytes), 1)
           })
-          tiles.timesKeys(tile, scores, values, (i, byte, sum, lanes) => {
+          tiles.timesKeys(tile, scores, values, later, (i, byte, sum, lanes) => {
             const inverse = b.broadcast(b.at(inverses, i * floatBytes))
             b.store(b.mul(sum, inverse), b.at(rows, i * shape.out.time * floatBytes + byte), lanes)
           })

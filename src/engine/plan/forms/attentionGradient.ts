@@ -12,11 +12,13 @@ import { contiguous } from '../../ir/layout.ts'
 import type { KernelTarget } from '../../kernel/builder.ts'
 import type { Value } from '../../kernel/kernel.ts'
 import type { Form } from '../launchSpec.ts'
+import { laterHeads, rowsAhead, type LaterHead } from './attentionAhead.ts'
 import { dropoutArguments, dropoutMask, type DropoutMask } from './attentionDropout.ts'
 import { attentionTiles } from './attentionPairs.ts'
 import { attentionShape, floatBytes, headStrides, type AttentionShape, type HeadStrides } from './attentionShape.ts'
 import { keptKeys, TileSoftmax, type HeadOfBatch } from './attentionSoftmax.ts'
-import { rowsAhead, type AttentionTiles, type Panel, type RightRows } from './attentionTiles.ts'
+import type { Panel, RightRows } from './attentionPanel.ts'
+import type { AttentionTiles } from './attentionTiles.ts'
 import type { FusedKernel } from './fused.ts'
 
 export const attentionGradientForm: Form = {
@@ -54,10 +56,13 @@ function attentionGradientKernel(shape: AttentionShape, packed: HeadStrides, tar
   const emitter = new GradientEmitter(tiles, packed, dropout)
   const group = shape.heads / shape.keyHeads
   b.for(b.unitBegin, b.unitEnd, 1, (unit) => {
-    const batch = b.op('intDivImmediate', [unit], shape.keyHeads)
-    const keyHead = b.op('intModImmediate', [unit], shape.keyHeads)
-    const k = tiles.head(ks, shape.k, batch, keyHead)
-    const v = tiles.head(vs, shape.v, batch, keyHead)
+    const headsOf = (unit: Value) => {
+      const batch = b.op('intDivImmediate', [unit], shape.keyHeads)
+      const keyHead = b.op('intModImmediate', [unit], shape.keyHeads)
+      return { batch, keyHead, k: tiles.head(ks, shape.k, batch, keyHead), v: tiles.head(vs, shape.v, batch, keyHead) }
+    }
+    const { batch, keyHead, k, v } = headsOf(unit)
+    const next = headsOf(b.intAdd(unit, 1))
     const dk = tiles.head(gradients, packed, batch, b.intAdd(keyHead, shape.heads))
     const dv = tiles.head(gradients, packed, batch, b.intAdd(keyHead, shape.heads + shape.keyHeads))
     const keys = emitter.prepare(k, v, [dk, dv])
@@ -65,7 +70,14 @@ function attentionGradientKernel(shape: AttentionShape, packed: HeadStrides, tar
       const head = b.intAdd(b.intMul(keyHead, group), member)
       const q = tiles.head(qs, shape.q, batch, head)
       const dOut = tiles.head(outs, shape.out, batch, head)
-      emitter.head({ batch, head, q, dOut, dq: tiles.head(gradients, packed, batch, head), dk, dv }, keys)
+      const nextHead = b.intAdd(b.intMul(next.keyHead, group), member)
+      const later = laterHeads(shape, [
+        [next.k, shape.k],
+        [next.v, shape.v],
+        [tiles.head(qs, shape.q, next.batch, nextHead), shape.q],
+        [tiles.head(outs, shape.out, next.batch, nextHead), shape.out],
+      ])
+      emitter.head({ batch, head, q, dOut, dq: tiles.head(gradients, packed, batch, head), dk, dv, later }, keys)
     })
   })
   return { kernel: b.finish(), units: shape.batch * shape.keyHeads }
@@ -84,6 +96,7 @@ interface HeadPointers extends HeadOfBatch {
   readonly dq: Value
   readonly dk: Value
   readonly dv: Value
+  readonly later: readonly LaterHead[]
 }
 
 class GradientEmitter {
@@ -137,7 +150,7 @@ class GradientEmitter {
         for (let i = 0; i < tile.rows; i++) tiles.askForRow(b.intAdd(rows, i * this.#packed.time * floatBytes), 'write')
         const kept = this.#dropout && keptKeys(tiles, tile, this.#dropout, heads)
         new TileSoftmax(tiles, tile, this.#p).gradient(this.#ds, this.#slopes, kept, this.#dropout?.factor)
-        tiles.timesKeys(tile, this.#ds, keys, (i, byte, sum, lanes) => {
+        tiles.timesKeys(tile, this.#ds, keys, heads.later, (i, byte, sum, lanes) => {
           const scaled = scales.queries === 1 ? sum : b.mul(sum, b.constant(scales.queries))
           b.store(scaled, b.at(rows, i * this.#packed.time * floatBytes + byte), lanes)
         })
@@ -174,7 +187,7 @@ class GradientEmitter {
       { ...right, pointer: tiles.offset(right.pointer, tiles.rowSteps(row), right.stepBytes) },
       tiles.rowSteps(b.op('intSub', [panel.end, first])),
       (j, byte, value, lanes) => b.store(value, at(j, byte), lanes),
-      (j, byte, lanes) => b.load(at(j, byte), lanes),
+      { initial: (j, byte, lanes) => b.load(at(j, byte), lanes) },
     )
   }
 }

@@ -3,7 +3,8 @@ import type { Address, Value } from '../../kernel/kernel.ts'
 import { expNotPositive } from '../../kernel/math.ts'
 import type { DropoutMask } from './attentionDropout.ts'
 import { floatBytes } from './attentionShape.ts'
-import type { AttentionTiles, QueryTile } from './attentionTiles.ts'
+import type { QueryTile } from './attentionPanel.ts'
+import type { AttentionTiles } from './attentionTiles.ts'
 
 /** Says for the key at each lane of a vector that starts at key j whether row i's probability is kept. */
 export type KeptKeys = (i: number, j: Value) => Value

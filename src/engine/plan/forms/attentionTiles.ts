@@ -8,42 +8,17 @@ import { KernelBuilder, type KernelTarget } from '../../kernel/builder.ts'
 import { tanh } from '../../kernel/math.ts'
 import type { Address, Bound, PrefetchPurpose, Value } from '../../kernel/kernel.ts'
 import { transposeRows } from '../../kernel/transpose.ts'
+import { askForRow, rowsAhead, type LaterHead } from './attentionAhead.ts'
 import { floatBytes, type AttentionShape, type HeadStrides } from './attentionShape.ts'
+import type { Panel, PanelRows, QueryTile, RightRows } from './attentionPanel.ts'
 import { lanesOf, matmulTile, type TileOperand, type TileShape } from './matmulTile.ts'
 import { eachPanel } from './panels.ts'
 
-/** A right operand that is read row by row. */
-export type RightRows = Pick<TileOperand, 'pointer' | 'stepBytes'>
-
-/** Query rows [first, end). */
-export interface Panel {
-  readonly first: Value
-  readonly end: Value
-  /** Where whole tiles end; a short one may follow. */
-  readonly whole: Value
-  /** The first key, at the start of a tile, that any row sees, and where scores begin so that those from it on are set. */
-  readonly firstKey: Bound
-  readonly firstScore: Bound
-}
-
-/** Query rows of a panel that go through the registers together. */
-export interface QueryTile {
-  /** The first row, counted from the panel's first and from the first query; and its place among the keys. */
-  readonly row: Value
-  readonly query: Value
-  readonly position: Value
-  readonly rows: number
-  /** Keys whose scores its products read. */
-  readonly from: Bound
-  readonly to: Value
-  /** Where the scores of its panel begin. */
-  readonly panelFrom: Bound
-}
-
-/** Rows of a panel [rows, D], in scratch memory, as operands. */
-export interface PanelRows {
-  readonly left: TileOperand
-  right(): RightRows
+interface RowsOptions {
+  /** What the sum of row i starts from at a column's byte offset; zero unless told. */
+  readonly initial?: (i: number, byte: number, lanes: number) => Value
+  /** Called before each panel of columns with the byte offsets of its beginning and end. */
+  readonly ahead?: (fromByte: number, toByte: number) => void
 }
 
 /**
@@ -52,9 +27,6 @@ export interface PanelRows {
  */
 const mostRows = 48
 const mostScoreBytes = 200_000
-/** Rows of a head lie a model's width apart, each on a few cache lines: they are asked for so many rows ahead. */
-export const rowsAhead = 8
-const lineBytes = 64
 
 export class AttentionTiles {
   readonly b: KernelBuilder
@@ -218,8 +190,18 @@ export class AttentionTiles {
   }
   /** Asks the caches for one row of a head. */
   askForRow(row: Value, purpose: PrefetchPurpose): void {
+    askForRow(this.b, row, 0, this.shape.headDim * floatBytes, purpose)
+  }
+
+  /** Asks for the rows of later heads that lie in them as the tile's do in its own, between two offsets within a row. */
+  #askForLater(tile: QueryTile, heads: readonly LaterHead[], fromByte: number, toByte: number): void {
     const { b } = this
-    for (let at = 0; at < this.shape.headDim * floatBytes; at += lineBytes) b.prefetch(b.at(row, at), purpose)
+    for (const [pointer, strides] of heads) {
+      const first = this.offset(pointer, tile.query, strides.time * floatBytes)
+      for (let i = 0; i < tile.rows; i++) {
+        askForRow(b, b.intAdd(first, i * strides.time * floatBytes), fromByte, toByte, 'readLater')
+      }
+    }
   }
 
   /** Copies rows so that none lies between them: rows of a model's width drive one another out of the level-1 cache. */
@@ -303,16 +285,20 @@ export class AttentionTiles {
       const first = this.#queryAt(key)
       const from = b.intMax(this.floorTo(this.#start ? b.intMax(first, 0) : first, this.rows), panel.first)
       const to = window === undefined ? panel.whole : b.intMin(panel.whole, b.intAdd(first, keyPanel + window - 1))
-      const tile = (position: Value, rows: number): void => {
+      const tile = (position: Value, rows: number, vectors = this.vectors): void => {
         const row = b.op('intSub', [position, panel.first])
-        const shape = { rows, vectors: this.vectors, lastLanes: b.lanes, pairs: this.pairs }
+        const shape = { rows, vectors, lastLanes: b.lanes, pairs: this.pairs }
         const at = b.intAdd(b.intMul(row, this.scoreStride * floatBytes), b.intMul(key, floatBytes))
         const rowsLeft = { ...left, pointer: this.offset(left.pointer, row, left.rowBytes) }
         matmulTile(b, shape, rowsLeft, right, this.depth, (i, v, sum) => {
           done(sum, (scores) => b.at(scores, (i * this.scoreStride + v * b.lanes) * floatBytes, at, 1))
         })
       }
-      this.eachTile(panel, from, tile, to)
+      if (this.vectors === 1) return this.eachTile(panel, from, tile, to)
+      // tiles before this one see no key of the second vector
+      const seesAll = this.floorTo(b.intMax(b.intAdd(first, b.lanes), 0), this.rows)
+      b.for(from, b.intMin(seesAll, to), this.rows, (position) => tile(position, this.rows, 1))
+      this.eachTile(panel, b.intMax(from, seesAll), tile, to)
     })
   }
 
@@ -338,11 +324,12 @@ export class AttentionTiles {
     }
   }
 
-  /** A tile's final scores times rows of keys. */
+  /** A tile's final scores times rows of keys; a part of the later heads is asked for with each panel of columns. */
   timesKeys(
     tile: QueryTile,
     scores: Value,
     { pointer, stepBytes }: RightRows,
+    later: readonly LaterHead[],
     done: (i: number, byte: number, sum: Value, lanes: number) => void,
   ): void {
     const { b } = this
@@ -350,7 +337,9 @@ export class AttentionTiles {
     const skipped = typeof from === 'number' ? from : this.keySteps(from)
     const steps = this.keySteps(typeof from === 'number' ? b.intAdd(to, -from) : b.op('intSub', [to, from]))
     const right = { pointer: this.offset(pointer, skipped, stepBytes), stepBytes }
-    this.timesRows(tile.rows, this.scoreRows(scores, tile), right, steps, done)
+    this.timesRows(tile.rows, this.scoreRows(scores, tile), right, steps, done, {
+      ahead: (from, to) => this.#askForLater(tile, later, from, to),
+    })
   }
 
   /** left times [steps, D] rows of `right`, one panel of D at a time; `done` gets the column's byte offset. */
@@ -360,7 +349,7 @@ export class AttentionTiles {
     right: RightRows,
     steps: Value,
     done: (i: number, byte: number, sum: Value, lanes: number) => void,
-    initial?: (i: number, byte: number, lanes: number) => Value,
+    { initial, ahead }: RowsOptions = {},
   ): void {
     const { b } = this
     const { headDim } = this.shape
@@ -375,6 +364,7 @@ export class AttentionTiles {
         pairs: this.pairs,
       }
       const byteOf = (v: number): number => (d + v * b.lanes) * floatBytes
+      ahead?.(d * floatBytes, (d + columns) * floatBytes)
       matmulTile(
         b,
         shape,
