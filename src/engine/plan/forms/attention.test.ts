@@ -20,6 +20,7 @@ const cases = [
   { name: 'remainders everywhere', batch: 1, time: 47, heads: 3, keyHeads: 3, headDim: 19 },
   { name: 'shared key heads', batch: 2, time: 29, heads: 6, keyHeads: 2, headDim: 8 },
   { name: 'several panels', batch: 1, time: 110, heads: 2, keyHeads: 1, headDim: 9 },
+  { name: 'several panels of one head', batch: 1, time: 160, heads: 1, keyHeads: 1, headDim: 5 },
   { name: 'several panels, window', batch: 1, time: 110, heads: 1, keyHeads: 1, headDim: 5, window: 23 },
   { name: 'several panels, wide window', batch: 1, time: 107, heads: 1, keyHeads: 1, headDim: 4, window: 60 },
   { name: 'a window of one', batch: 1, time: 21, heads: 1, keyHeads: 1, headDim: 4, window: 1 },

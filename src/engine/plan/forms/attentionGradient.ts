@@ -12,7 +12,7 @@ import { contiguous } from '../../ir/layout.ts'
 import type { KernelTarget } from '../../kernel/builder.ts'
 import type { Value } from '../../kernel/kernel.ts'
 import type { Form } from '../launchSpec.ts'
-import { laterHeads, rowsAhead, type LaterHead } from './attentionAhead.ts'
+import { askForRow, laterHeads, rowsAhead, type LaterHead } from './attentionAhead.ts'
 import { dropoutArguments, dropoutMask, type DropoutMask } from './attentionDropout.ts'
 import { attentionTiles } from './attentionPairs.ts'
 import { attentionShape, floatBytes, headStrides, type AttentionShape, type HeadStrides } from './attentionShape.ts'
@@ -46,9 +46,12 @@ export const attentionGradientForm: Form = {
   },
 }
 
+/** Heads whose scores and their gradients lie in the level-2 cache together are one panel: nothing is added to sums in memory. */
+const wholeBytes = 90_000
+
 /** Arguments: q, k, v, dOut, what the dropout draws from if there is one, and the result [B, T, heads + 2 keyHeads, D] holding dq | dk | dv. */
 function attentionGradientKernel(shape: AttentionShape, packed: HeadStrides, target: KernelTarget): FusedKernel {
-  const tiles = attentionTiles('attention gradient', shape, target)
+  const tiles = attentionTiles('attention gradient', shape, target, wholeBytes)
   const { b } = tiles
   const [qs, ks, vs, outs] = [b.pointer(), b.pointer(), b.pointer(), b.pointer()]
   const dropout = dropoutMask(b, shape)
@@ -117,11 +120,17 @@ class GradientEmitter {
     this.#slopes = tiles.shape.softCap === undefined ? undefined : tiles.scoreArea('slopes')
   }
 
-  /** Transposes keys and values, and copies keys; clears the sums. */
+  /** Whether the gradients of a head's keys are sums over several panels or query heads. */
+  get #addsUp(): boolean {
+    const { panelRows, shape } = this.#tiles
+    return panelRows < shape.time || shape.heads > shape.keyHeads
+  }
+
+  /** Transposes keys and values, and copies keys; clears the sums where there will be any. */
   prepare(k: Value, v: Value, sums: readonly Value[]): PackedKeys {
     const tiles = this.#tiles
     const { b, shape } = tiles
-    for (const sum of sums) {
+    for (const sum of this.#addsUp ? sums : []) {
       b.for(0, shape.time, 1, (t) => {
         const row = tiles.offset(sum, t, this.#packed.time * floatBytes)
         tiles.askForRow(b.intAdd(row, rowsAhead * this.#packed.time * floatBytes), 'write')
@@ -187,7 +196,13 @@ class GradientEmitter {
       { ...right, pointer: tiles.offset(right.pointer, tiles.rowSteps(row), right.stepBytes) },
       tiles.rowSteps(b.op('intSub', [panel.end, first])),
       (j, byte, value, lanes) => b.store(value, at(j, byte), lanes),
-      { initial: (j, byte, lanes) => b.load(at(j, byte), lanes) },
+      {
+        ...(this.#addsUp && { initial: (j, byte, lanes) => b.load(at(j, byte), lanes) }),
+        ahead: (fromByte, toByte) => {
+          for (let j = 0; j < count; j++)
+            askForRow(b, b.intAdd(sum, (count + j) * this.#packed.time * floatBytes), fromByte, toByte, 'write')
+        },
+      },
     )
   }
 }

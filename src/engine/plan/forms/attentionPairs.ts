@@ -16,11 +16,16 @@ const wordBytes = 4
 /** Registers that the halves of pairs take where products are expanded. */
 const registersForHalves = 4
 
-/** What works on the tiles of this shape, in its precision. */
-export function attentionTiles(name: string, shape: AttentionShape, target: KernelTarget): AttentionTiles {
-  if (shape.precision !== 'bf16') return new AttentionTiles(name, shape, target)
+/** What works on the tiles of this shape, in its precision; a head whose scores take up to `wholeBytes` is one panel. */
+export function attentionTiles(
+  name: string,
+  shape: AttentionShape,
+  target: KernelTarget,
+  wholeBytes = 0,
+): AttentionTiles {
+  if (shape.precision !== 'bf16') return new AttentionTiles(name, shape, target, wholeBytes)
   const spare = target.bf16 === 'expanded' ? registersForHalves : 0
-  return new PairAttentionTiles(name, shape, { ...target, vectorRegisters: target.vectorRegisters - spare })
+  return new PairAttentionTiles(name, shape, { ...target, vectorRegisters: target.vectorRegisters - spare }, wholeBytes)
 }
 
 class PairAttentionTiles extends AttentionTiles {

@@ -43,7 +43,8 @@ export class AttentionTiles {
   /** How many keys come before that of the first query; undefined for none. */
   #start: Value | undefined
 
-  constructor(name: string, shape: AttentionShape, target: KernelTarget) {
+  /** A head whose scores take up to `wholeBytes` is one panel; with a window, which many rows do not share, it has several. */
+  constructor(name: string, shape: AttentionShape, target: KernelTarget, wholeBytes: number) {
     this.b = new KernelBuilder(name, target)
     this.shape = shape
     this.vectors = shape.headDim > target.lanes ? 2 : 1
@@ -51,8 +52,11 @@ export class AttentionTiles {
     this.rows = Math.min(fit, shape.time)
     this.keyPanel = this.vectors * target.lanes
     this.scoreStride = Math.ceil(this.length / this.keyPanel) * this.keyPanel + target.lanes
-    const rows = Math.min(mostRows, mostScoreBytes / (this.scoreStride * floatBytes), shape.time)
-    this.panelRows = Math.max(1, Math.floor(rows / this.rows)) * this.rows
+    const rowBytes = this.scoreStride * floatBytes
+    const most = Math.min(mostRows, mostScoreBytes / rowBytes, shape.time)
+    const head = Math.ceil(shape.time / this.rows) * this.rows
+    const isWhole = shape.window === undefined && head * rowBytes <= wholeBytes
+    this.panelRows = isWhole ? head : Math.max(1, Math.floor(most / this.rows)) * this.rows
   }
 
   /** Rows of keys. */
