@@ -1,7 +1,7 @@
 /** Groups nodes into steps: as much elementwise work and as many row reductions per pass over memory as the data allow. */
 import { sameShape, type Shape } from '../ir/node.ts'
 import { isGradientScope } from '../ir/scope.ts'
-import { usersOf, type PlanGraph, type PlanNode } from './node.ts'
+import { NodeTable, usersOf, type PlanGraph, type PlanNode } from './node.ts'
 import { rideColumns } from './rideColumns.ts'
 import type { ColumnStep, Step } from './steps.ts'
 
@@ -9,16 +9,16 @@ import type { ColumnStep, Step } from './steps.ts'
 const mostOperands = 28
 
 interface Group {
-  space: Shape
-  nodes: PlanNode[]
+  readonly space: Shape
+  readonly nodes: readonly PlanNode[]
+  /** What they read of other groups; constants lie in the kernel. */
+  readonly operands: ReadonlySet<PlanNode>
 }
 
 /** The steps of a graph, in no particular order. Views, leaves and constants belong to none. */
 export function fuse(graph: PlanGraph): Step[] {
   const columns = columnSteps(graph)
-  const claimed = new Map<PlanNode, object>()
-  for (const step of columns) for (const node of [...step.nodes, step.reduce]) claimed.set(node, step)
-  const fusion = new Fusion(claimed, graph)
+  const fusion = new Fusion(columns, graph)
   for (const node of graph.nodes) fusion.add(node)
   const results = resultTest(graph, fusion)
   const steps: Step[] = [...columns]
@@ -78,29 +78,31 @@ function columnSteps(graph: PlanGraph): ColumnStep[] {
 }
 
 class Fusion {
-  readonly #unit = new Map<PlanNode, object>()
-
+  readonly #unit = new NodeTable<ColumnStep | Group>()
+  readonly #nodes: readonly PlanNode[]
   readonly #recomputed: ReadonlySet<PlanNode>
   readonly #delayed: ReadonlySet<PlanNode>
 
-  constructor(claimed: ReadonlyMap<PlanNode, object>, { recomputed, delayed }: PlanGraph) {
-    for (const [node, unit] of claimed) this.#unit.set(node, unit)
+  constructor(columns: readonly ColumnStep[], { nodes, recomputed, delayed }: PlanGraph) {
+    for (const step of columns) for (const node of [...step.nodes, step.reduce]) this.#unit.set(node, step)
+    this.#nodes = nodes
     this.#recomputed = recomputed ?? new Set()
     this.#delayed = delayed ?? new Set()
   }
 
   /** The group, column step or node itself that computes a node. */
-  unitOf(node: PlanNode): object {
+  unitOf(node: PlanNode): ColumnStep | Group | PlanNode {
     return this.#unit.get(node) ?? node
   }
 
   groups(): Set<Group> {
-    return new Set([...this.#unit.values()].filter((unit): unit is Group => isGroup(unit)))
+    const units = this.#nodes.map((node) => this.unitOf(node))
+    return new Set(units.filter((unit): unit is Group => isGroup(unit)))
   }
 
   /** Gives a node a group: that of an input, or one of its own. What is computed again for a reader waits for it. */
   add(node: PlanNode): void {
-    if (this.#unit.has(node)) this.#addRecomputed(node)
+    if (this.#unit.get(node)) this.#addRecomputed(node)
     else if (!this.#recomputed.has(node)) this.#add(node)
   }
 
@@ -110,17 +112,16 @@ class Fusion {
   }
 
   #add(node: PlanNode): void {
-    if (this.#unit.has(node)) return
+    if (this.#unit.get(node)) return
     const reduces = isLastAxisReduce(node)
     if (!reduces && node.op.lowering.kind !== 'elementwise') return
     const space = reduces ? node.inputs[0]!.shape : node.shape
-    let home: Group = { space, nodes: this.#withRecomputed(node, space) }
-    for (const member of home.nodes) this.#unit.set(member, home)
+    let home = this.#group(space, this.#withRecomputed(node, space))
     for (const input of home.nodes.flatMap((member) => member.inputs)) {
       const other = this.#unit.get(input)
       if (!other || !isGroup(other) || other === home || this.#areApart(home, other)) continue
       const merged = this.#mergedSpace(home, other)
-      if (!merged || this.#operands([home, other]) > mostOperands || this.#wouldCycle([home, other])) continue
+      if (!merged || !this.#fitTogether(home, other) || this.#wouldCycle(home, other)) continue
       home = this.#merge(home, other, merged)
     }
   }
@@ -138,7 +139,7 @@ class Fusion {
   #withRecomputed(node: PlanNode, space: Shape): PlanNode[] {
     const nodes = [node]
     for (const input of node.inputs) {
-      if (!this.#recomputed.has(input) || this.#unit.has(input)) continue
+      if (!this.#recomputed.has(input) || this.#unit.get(input)) continue
       const fits = sameShape(input.shape, space) || isRowsOf(input.shape, space)
       if (fits && input.op.lowering.kind === 'elementwise') nodes.push(...this.#withRecomputed(input, space))
       else this.#add(input)
@@ -146,10 +147,23 @@ class Fusion {
     return [...new Set(nodes)].toSorted((x, y) => x.id - y.id)
   }
 
+  #group(space: Shape, nodes: readonly PlanNode[]): Group {
+    const operands = new Set<PlanNode>()
+    const group: Group = { space, nodes, operands }
+    for (const node of nodes) this.#unit.set(node, group)
+    for (const { inputs } of nodes) {
+      for (const input of inputs) {
+        if (this.#unit.get(input) !== group && !('value' in input.attributes)) operands.add(input)
+      }
+    }
+    return group
+  }
+
   #merge(a: Group, b: Group, space: Shape): Group {
-    const merged: Group = { space, nodes: [...a.nodes, ...b.nodes].toSorted((x, y) => x.id - y.id) }
-    for (const node of merged.nodes) this.#unit.set(node, merged)
-    return merged
+    return this.#group(
+      space,
+      [...a.nodes, ...b.nodes].toSorted((x, y) => x.id - y.id),
+    )
   }
 
   /** The space two groups can share: equal spaces, or one group's nodes are per row of the other's. */
@@ -160,38 +174,27 @@ class Fusion {
     return undefined
   }
 
-  #operands(groups: readonly Group[]): number {
-    const inside = new Set(groups.flatMap((group) => group.nodes))
-    const operands = new Set<PlanNode>()
-    for (const node of inside) {
-      for (const input of node.inputs) if (!inside.has(input) && !('value' in input.attributes)) operands.add(input)
-    }
-    return operands.size
+  #fitTogether(a: Group, b: Group): boolean {
+    if (a.operands.size + b.operands.size <= mostOperands) return true
+    const operands = new Set([...a.operands, ...b.operands])
+    const isOutside = (node: PlanNode): boolean => this.#unit.get(node) !== a && this.#unit.get(node) !== b
+    return [...operands].filter(isOutside).length <= mostOperands
   }
 
   /** Whether a value would leave the merged groups and come back: then neither could be computed first. */
-  #wouldCycle(groups: readonly Group[]): boolean {
-    const inside = new Set<object>(groups)
-    const earliest = Math.min(...groups.map((group) => group.nodes[0]!.id))
+  #wouldCycle(a: Group, b: Group): boolean {
+    const earliest = Math.min(a.nodes[0]!.id, b.nodes[0]!.id)
     const seen = new Set<object>()
-    const pending: PlanNode[] = []
-    const visit = (node: PlanNode): void => {
+    const pending = [...a.operands, ...b.operands].filter((node) => this.unitOf(node) !== a && this.unitOf(node) !== b)
+    for (let node = pending.pop(); node; node = pending.pop()) {
       const unit = this.unitOf(node)
-      if (seen.has(unit)) return
+      if (unit === a || unit === b) return true
+      if (seen.has(unit)) continue
       seen.add(unit)
       const members = isGroup(unit) ? unit.nodes : isColumn(unit) ? [...unit.nodes, unit.reduce] : [node]
       // Units that end before the merged groups begin cannot depend on them.
-      if (members.at(-1)!.id < earliest) return
+      if (members.at(-1)!.id < earliest) continue
       for (const member of members) pending.push(...member.inputs)
-    }
-    for (const group of groups) {
-      for (const node of group.nodes) {
-        for (const input of node.inputs) if (!inside.has(this.unitOf(input))) visit(input)
-      }
-    }
-    for (let node = pending.pop(); node; node = pending.pop()) {
-      if (inside.has(this.unitOf(node))) return true
-      visit(node)
     }
     return false
   }

@@ -23,7 +23,10 @@ export class PlanNode implements Tensor {
   }
 }
 
-/** Nodes in an order in which they can be computed; every node is needed by an output or an update. */
+/**
+ * Nodes in an order in which they can be computed; every node is needed by an output or an update. Ids rise in that order,
+ * from 0 and with few gaps.
+ */
 export interface PlanGraph {
   readonly name: string
   readonly nodes: readonly PlanNode[]
@@ -72,32 +75,48 @@ export function rewrite(
   return list.finish(graph.name, graph.outputs, graph.updates)
 }
 
+/** Something of each node of a graph, by its id: graphs have thousands of nodes, and every pass asks for each many times. */
+export class NodeTable<T> {
+  readonly #values: T[] = []
+
+  get(node: PlanNode): T | undefined {
+    return this.#values[node.id]
+  }
+
+  set(node: PlanNode, value: T): void {
+    this.#values[node.id] = value
+  }
+}
+
 export class NodeList {
   readonly #nodes: PlanNode[] = []
-  readonly #made = new Set<Tensor>()
+  /** Nodes of another graph, by their ids, and what takes their place here. */
+  readonly #old: PlanNode[] = []
+  readonly #new: PlanNode[] = []
+  /** The nodes for tensors that are of no graph. */
   readonly #map = new Map<Tensor, PlanNode>()
 
   get(tensor: Tensor): PlanNode {
-    const node = this.#map.get(tensor)
+    const node = this.#known(tensor)
     if (!node) throw new Error(`plan: ${tensor.op.name} [${tensor.shape.join(', ')}] is used before it is made`)
     return node
   }
 
-  set(tensor: Tensor, node: PlanNode): void {
-    this.#map.set(tensor, node)
+  set(old: PlanNode, node: PlanNode): void {
+    this.#old[old.id] = old
+    this.#new[old.id] = node
   }
 
   make(from: Tensor, inputs: readonly PlanNode[]): PlanNode {
     const node = new PlanNode(this.#nodes.length, from, inputs)
     this.#nodes.push(node)
-    this.#made.add(node)
     return node
   }
 
   /** The node for a tensor; makes it and whatever it needs that is not in the list yet. */
   add(tensor: Tensor): PlanNode {
-    if (this.#made.has(tensor)) return tensor as PlanNode
-    const known = this.#map.get(tensor)
+    if (this.#nodes[tensor.id] === tensor) return tensor as PlanNode
+    const known = this.#known(tensor)
     if (known) return known
     const node = this.make(
       tensor,
@@ -112,17 +131,26 @@ export class NodeList {
       new Map([...map].map(([key, tensor]) => [key, this.get(tensor)]))
     const newOutputs = resolve(outputs)
     const newUpdates = resolve(updates)
-    const needed = new Set<PlanNode>([...newOutputs.values(), ...newUpdates.values()])
-    for (const node of this.#nodes.toReversed()) {
-      if (needed.has(node)) for (const input of node.inputs) needed.add(input)
+    const needed = new Uint8Array(this.#nodes.length)
+    for (const map of [newOutputs, newUpdates]) for (const { id } of map.values()) needed[id] = 1
+    for (let k = needed.length - 1; k >= 0; k--) {
+      if (needed[k] === 1) for (const input of this.#nodes[k]!.inputs) needed[input.id] = 1
     }
-    return { name, nodes: this.#nodes.filter((node) => needed.has(node)), outputs: newOutputs, updates: newUpdates }
+    const nodes = this.#nodes.filter(({ id }) => needed[id] === 1)
+    return { name, nodes, outputs: newOutputs, updates: newUpdates }
+  }
+
+  #known(tensor: Tensor): PlanNode | undefined {
+    return this.#old[tensor.id] === tensor ? this.#new[tensor.id] : this.#map.get(tensor)
   }
 }
 
 /** Who reads each node. */
-export function usersOf(graph: PlanGraph): Map<PlanNode, PlanNode[]> {
-  const users = new Map<PlanNode, PlanNode[]>(graph.nodes.map((node) => [node, []]))
-  for (const node of graph.nodes) for (const input of node.inputs) users.get(input)!.push(node)
+export function usersOf(graph: PlanGraph): NodeTable<PlanNode[]> {
+  const users = new NodeTable<PlanNode[]>()
+  for (const node of graph.nodes) {
+    users.set(node, [])
+    for (const input of node.inputs) users.get(input)!.push(node)
+  }
   return users
 }

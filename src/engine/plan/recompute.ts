@@ -6,7 +6,7 @@
  */
 import { sizeOf } from '../ir/node.ts'
 import { isGradientScope } from '../ir/scope.ts'
-import { NodeList, usersOf, type PlanGraph, type PlanNode } from './node.ts'
+import { NodeList, usersOf, type NodeTable, type PlanGraph, type PlanNode } from './node.ts'
 
 /** Smaller values (one for each row or column) are kept: computing them again needs whole rows. */
 const smallest = 4096
@@ -23,7 +23,7 @@ class Recomputation {
   readonly #graph: PlanGraph
   /** Elements from which a value is computed again. */
   readonly #from: number
-  readonly #users: ReadonlyMap<PlanNode, readonly PlanNode[]>
+  readonly #users: NodeTable<PlanNode[]>
   readonly #roots: ReadonlySet<PlanNode>
   readonly #list = new NodeList()
   /** By node: what the backward pass reads instead. */

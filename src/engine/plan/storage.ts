@@ -6,7 +6,7 @@ import { bufferName } from '../trace/trace.ts'
 import { elementwiseCopy } from './copy.ts'
 import { resolve } from './layouts.ts'
 import type { Storage } from './launchSpec.ts'
-import { rewrite, type PlanGraph, type PlanNode } from './node.ts'
+import { PlanNode, type PlanGraph } from './node.ts'
 import { basesOf, operandsOf, resultsOf, type Step } from './steps.ts'
 
 const bytesPerElement = 4
@@ -16,25 +16,23 @@ const consumedFrom = 2 ** 20
 /** Gives each output and update a node of its own, so that its storage can be the named buffer. */
 export function ownResults(graph: PlanGraph): PlanGraph {
   const taken = new Set<PlanNode>()
+  const copies: PlanNode[] = []
+  const firstId = (graph.nodes.at(-1)?.id ?? -1) + 1
   const own = (node: PlanNode): PlanNode => {
     const { kind } = node.op.lowering
     if (kind !== 'view' && kind !== 'leaf' && !taken.has(node)) {
       taken.add(node)
       return node
     }
-    return elementwiseCopy(node) as PlanNode
+    const copy = new PlanNode(firstId + copies.length, elementwiseCopy(node), [node])
+    copies.push(copy)
+    return copy
   }
   const owned = (map: ReadonlyMap<string, PlanNode>): Map<string, PlanNode> =>
     new Map([...map].map(([name, node]) => [name, own(node)]))
   const outputs = owned(graph.outputs)
   const updates = owned(graph.updates)
-  const known = new Set(graph.nodes)
-  const copies = [...outputs.values(), ...updates.values()].filter((node) => !known.has(node))
-  return rewrite(
-    { ...graph, nodes: [...graph.nodes, ...copies], outputs, updates },
-    () => undefined,
-    (node) => !known.has(node),
-  )
+  return { ...graph, nodes: [...graph.nodes, ...copies], outputs, updates }
 }
 
 export interface StoragePlan {
