@@ -16,8 +16,20 @@ export interface Op {
   readonly name: string
 }
 
-/** Plain data that distinguishes two uses of one op: axes, a permutation, a constant. Compared by JSON. */
+/** Plain data that distinguishes two uses of one op: axes, a permutation, a constant. Compared by `attributesKey`. */
 export type Attributes = Readonly<Record<string, unknown>>
+
+/** Equal for equal attributes. Numbers keep what JSON has no word for: infinities, NaN and the sign of 0. */
+export function attributesKey(attributes: Attributes): string {
+  let key = ''
+  for (const name in attributes) key += ` ${name}=${valueKey(attributes[name])}`
+  return key
+}
+
+function valueKey(value: unknown): string {
+  if (typeof value === 'number') return Object.is(value, -0) ? '-0' : String(value)
+  return JSON.stringify(value)
+}
 
 /** A traced tensor: the result of one op. User code computes with nodes; they hold no numbers. */
 export interface Tensor<O extends Op = Op> extends TensorType {

@@ -30,9 +30,16 @@ const unknownNumber: Span = { base: none, low: -Infinity, high: Infinity }
 
 /** By pointer, what units [unitBegin, unitEnd) read or write at most. */
 export function reachOf(kernel: Kernel, unitBegin: number, unitEnd: number): readonly Reach[] {
-  const finder = new ReachFinder(kernel)
-  return finder.find(unitBegin, unitEnd)
+  const ofKernel = found.get(kernel) ?? new Map<string, readonly Reach[]>()
+  found.set(kernel, ofKernel)
+  const units = `${unitBegin} ${unitEnd}`
+  const reach = ofKernel.get(units) ?? new ReachFinder(kernel).find(unitBegin, unitEnd)
+  ofKernel.set(units, reach)
+  return reach
 }
+
+/** Many launches of several programs do the same units of a kernel, which never changes. */
+const found = new WeakMap<Kernel, Map<string, readonly Reach[]>>()
 
 class ReachFinder {
   readonly #kernel: Kernel

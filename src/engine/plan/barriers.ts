@@ -2,7 +2,8 @@
  * Finds the launches that must wait for all threads: those of which a thread touches what another thread may have touched
  * in an unawaited launch, where one of the two writes. What a thread itself wrote earlier needs no waiting.
  */
-import { reachOf, type Reach } from '../kernel/reach.ts'
+import type { Kernel } from '../kernel/kernel.ts'
+import { reachOf } from '../kernel/reach.ts'
 import type { BufferReference, Launch, Program } from './program.ts'
 
 /** Who does the units of a launch. */
@@ -33,14 +34,16 @@ export class LaunchConflicts {
   readonly #launches: readonly SharedLaunch[]
 
   constructor(kernels: Program['kernels'], launches: readonly Launch[], shares: readonly UnitShares[]) {
-    const reaches = new Map<string, readonly Reach[]>()
-    const reach: FindReach = ({ kernel }, begin, end) => {
-      const key = `${kernel} ${begin} ${end}`
-      const known = reaches.get(key) ?? reachOf(kernels[kernel]!, begin, end)
-      reaches.set(key, known)
-      return known
+    const spaces = new Map<string, number>()
+    const spaceOf = (buffer: BufferReference): number => {
+      const name = buffer.space === 'arena' ? '' : buffer.name
+      const space = spaces.get(name) ?? spaces.size
+      spaces.set(name, space)
+      return space
     }
-    this.#launches = launches.map((launch, k) => new SharedLaunch(launch, shares[k]!, reach))
+    this.#launches = launches.map((launch, k) => {
+      return new SharedLaunch(launch, kernels[launch.kernel]!, shares[k]!, spaceOf)
+    })
   }
 
   /** `threads`: a thread would have to wait for another; `launches`: only for what it does itself; undefined: for nothing. */
@@ -57,8 +60,6 @@ interface Range {
 
 const nothing: Range = { start: Infinity, end: -Infinity }
 
-type FindReach = (launch: Launch, begin: number, end: number) => readonly Reach[]
-
 /** What each thread touches through one argument, and, in front of and behind each thread, what all those threads touch. */
 interface ThreadRanges {
   readonly own: readonly Range[]
@@ -68,27 +69,26 @@ interface ThreadRanges {
 
 /** What a launch may touch through one argument. */
 interface Touched {
-  readonly space: string
+  /** A number of its own for the arena and each persistent buffer. */
+  readonly space: number
   readonly whole: Range
   readonly writes: boolean
 }
 
 class SharedLaunch {
   readonly #launch: Launch
+  readonly #kernel: Kernel
   readonly #shares: UnitShares
-  readonly #reach: FindReach
   readonly #ranges: ThreadRanges[] = []
   readonly #touched: readonly Touched[]
 
-  constructor(launch: Launch, shares: UnitShares, reach: FindReach) {
+  constructor(launch: Launch, kernel: Kernel, shares: UnitShares, spaceOf: (buffer: BufferReference) => number) {
     this.#launch = launch
-    this.#touched = launch.buffers.map((buffer) => ({
-      space: buffer.space === 'arena' ? 'arena' : `persistent ${buffer.name}`,
-      whole: wholeOf(buffer),
-      writes: writes(buffer),
-    }))
+    this.#kernel = kernel
+    this.#touched = launch.buffers.map((buffer) => {
+      return { space: spaceOf(buffer), whole: wholeOf(buffer), writes: writes(buffer) }
+    })
     this.#shares = shares
-    this.#reach = reach
   }
 
   conflictWith(other: SharedLaunch): 'threads' | 'launches' | undefined {
@@ -117,7 +117,7 @@ class SharedLaunch {
     const whole = wholeOf(buffer)
     const own = bounds.slice(1).map((end, t) => {
       if (bounds[t]! >= end) return nothing
-      const { from, to } = this.#reach(this.#launch, bounds[t]!, end)[argument]!
+      const { from, to } = reachOf(this.#kernel, bounds[t]!, end)[argument]!
       return { start: Math.max(whole.start, buffer.offset + from), end: Math.min(whole.end, buffer.offset + to) }
     })
     return { own, before: inFront(own), behind: inFront(own.toReversed()).toReversed() }

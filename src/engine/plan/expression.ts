@@ -2,7 +2,7 @@
  * A fused expression, free of tensors and storage: a list of loads, and of nodes over loads and earlier nodes. Two steps
  * with equal expressions share one kernel.
  */
-import type { Attributes, DType, Shape } from '../ir/node.ts'
+import { attributesKey, type Attributes, type DType, type Shape } from '../ir/node.ts'
 import type { OpRow } from '../ops/row.ts'
 
 export interface Load {
@@ -38,12 +38,14 @@ export interface Expression {
 
 /** Equal for expressions that compile to the same kernel. */
 export function expressionKey(expression: Expression): string {
-  return JSON.stringify([
-    expression.space,
-    expression.loads.map((load) => [load.dtype, load.strides]),
-    expression.nodes.map((node) => [node.op.name, node.attributes, node.inputs, node.perRow]),
-    expression.stores.map((store) => [store.node, store.strides]),
-  ])
+  const { space, loads, nodes, stores } = expression
+  let key = space.join()
+  for (const { dtype, strides } of loads) key += ` ${dtype} ${strides.join()}`
+  for (const { op, attributes, inputs, perRow } of nodes) {
+    key += ` | ${op.name} ${attributesKey(attributes)} ${inputs.join()} ${perRow}`
+  }
+  for (const { node, strides } of stores) key += ` > ${node} ${strides.join()}`
+  return key
 }
 
 export function isReduction(node: ExpressionNode): boolean {

@@ -174,6 +174,7 @@ class Fusion {
     return undefined
   }
 
+  /** Whether two groups together read few enough operands. */
   #fitTogether(a: Group, b: Group): boolean {
     if (a.operands.size + b.operands.size <= mostOperands) return true
     const operands = new Set([...a.operands, ...b.operands])

@@ -1,6 +1,6 @@
 /** Turns ordered steps into launches over storages. */
 import { contiguous } from '../ir/layout.ts'
-import { sizeOf, type Shape } from '../ir/node.ts'
+import { attributesKey, sizeOf, type Shape } from '../ir/node.ts'
 import type { KernelTarget } from '../kernel/builder.ts'
 import { constantRow } from '../ops/leaf.ts'
 import { copyRow } from './copy.ts'
@@ -253,7 +253,7 @@ class ExpressionBuilder {
     // A reduction of a row of one element would be the element itself; simplification has removed those.
     const { op, attributes, dtype } = node
     // Copies made by rematerialisation meet again where they land in one step.
-    const key = JSON.stringify([op.name, attributes, inputs, perRow])
+    const key = `${op.name} ${attributesKey(attributes)} ${inputs.join()} ${perRow}`
     const twin = this.#nodeKeys.get(key)
     this.#numbers.set(node, twin ?? this.#nodes.length)
     if (twin !== undefined) return

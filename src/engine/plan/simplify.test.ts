@@ -31,3 +31,12 @@ test('ops that differ in an attribute or an input stay apart', () => {
   const before = importGraph(graph)
   expect(shareCommon(before).nodes.length).toBe(before.nodes.length)
 })
+
+test('constants that JSON writes alike stay apart', () => {
+  const graph = trace('limits', (context) => {
+    const x = context.input('x', 'f32', [4])
+    return { outputs: { low: mul(x, -Infinity), high: mul(x, Infinity), zero: mul(x, 0), negative: mul(x, -0) } }
+  })
+  const before = importGraph(graph)
+  expect(shareCommon(before).nodes.length).toBe(before.nodes.length)
+})

@@ -1,5 +1,5 @@
 /** Rewrites on the graph before fusion: compositions are expanded, repetition removed, detours through views cut short. */
-import { sameShape, type Attributes } from '../ir/node.ts'
+import { attributesKey, sameShape } from '../ir/node.ts'
 import type { Tensor } from '../ops/row.ts'
 import { addRow } from '../ops/elementwise.ts'
 import { concat, padRow } from '../ops/join.ts'
@@ -38,17 +38,12 @@ function inScope(node: PlanNode, made: Tensor, inputs: readonly PlanNode[]): Ten
 export function shareCommon(graph: PlanGraph): PlanGraph {
   const known = new Map<string, PlanNode>()
   return rewrite(graph, (node, inputs) => {
-    const attributes = isEmpty(node.attributes) ? '' : JSON.stringify(node.attributes)
-    const key = `${node.op.name} ${inputs.map((input) => input.id).join()} ${node.shape.join()} ${attributes}`
+    let key = `${node.op.name} ${node.shape.join()} ${attributesKey(node.attributes)}`
+    for (const input of inputs) key += ` ${input.id}`
     const twin = known.get(key)
     if (!twin) known.set(key, node)
     return twin
   })
-}
-
-function isEmpty(attributes: Attributes): boolean {
-  for (const _ in attributes) return false
-  return true
 }
 
 function axisOf(node: PlanNode): number {
