@@ -1,5 +1,5 @@
 /** Where the elements of a tensor lie: element `index` is at `offset + Σ index[k] * strides[k]`, counted in elements. */
-import { sizeOf, type Shape } from './node.ts'
+import type { Shape } from './node.ts'
 
 export interface Layout {
   readonly offset: number
@@ -9,7 +9,12 @@ export interface Layout {
 
 /** Row-major, without gaps. */
 export function contiguous(shape: Shape): Layout {
-  const strides = shape.map((_, axis) => sizeOf(shape.slice(axis + 1)))
+  const strides = shape.slice()
+  let step = 1
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    strides[axis] = step
+    step *= shape[axis]!
+  }
   return { offset: 0, shape, strides }
 }
 

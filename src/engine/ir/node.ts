@@ -43,9 +43,11 @@ export interface Tensor<O extends Op = Op> extends TensorType {
 }
 
 export function sizeOf(shape: Shape): number {
-  return shape.reduce((product, size) => product * size, 1)
+  let product = 1
+  for (let axis = 0; axis < shape.length; axis++) product *= shape[axis]!
+  return product
 }
 
 export function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((size, axis) => size === b[axis])
+  return a === b || (a.length === b.length && a.every((size, axis) => size === b[axis]))
 }

@@ -1,5 +1,5 @@
 /** Shape rules that several rows share, and the words of their errors. */
-import type { DType, Shape, TensorType } from '../ir/node.ts'
+import { sameShape, type DType, type Shape, type TensorType } from '../ir/node.ts'
 import { describeType } from '../ir/describe.ts'
 import { ShapeError } from './row.ts'
 
@@ -26,6 +26,8 @@ export function resolveAxis(op: string, axis: number, shape: Shape): number {
 
 /** NumPy's broadcasting: shapes are aligned at their last axes, and a size of 1 stretches. */
 export function broadcastShapes(op: string, shapes: readonly Shape[]): Shape {
+  const [first] = shapes
+  if (first !== undefined && shapes.every((shape) => sameShape(shape, first))) return first
   const rank = Math.max(0, ...shapes.map((shape) => shape.length))
   return Array.from({ length: rank }, (_, axis) => {
     const sizes = shapes.map((shape) => shape[axis - rank + shape.length] ?? 1)

@@ -49,7 +49,8 @@ export function placeByOffset(lifetimes: readonly Lifetime[]): { offsets: number
     const life = lifetimes[k]!
     const size = Math.ceil(life.bytes / alignment) * alignment
     let at = 0
-    for (const other of placed) {
+    for (let place = 0; place < placed.length; place++) {
+      const other = placed[place]!
       const taken = lifetimes[other]!
       if (taken.last < life.first || life.last < taken.first) continue
       if (offsets[other]! >= at + size) break

@@ -29,8 +29,8 @@ export function chunkRows(graph: PlanGraph, largest = largestMatrix): PlanGraph 
   const refused = new Set<string>()
   for (;;) {
     const seed = current.nodes.find((node) => {
-      const [rows, width] = node.shape
       if (node.op !== matmulRow || node.shape.length !== 2 || refused.has(nameOf(node))) return false
+      const [rows, width] = node.shape
       return rows! * width! * floatBytes > largest && rows! >= 2 * fewestRows
     })
     if (!seed) return current

@@ -144,7 +144,7 @@ class Fusion {
       if (fits && input.op.lowering.kind === 'elementwise') nodes.push(...this.#withRecomputed(input, space))
       else this.#add(input)
     }
-    return [...new Set(nodes)].toSorted((x, y) => x.id - y.id)
+    return nodes.length === 1 ? nodes : [...new Set(nodes)].toSorted((x, y) => x.id - y.id)
   }
 
   #group(space: Shape, nodes: readonly PlanNode[]): Group {
@@ -160,10 +160,14 @@ class Fusion {
   }
 
   #merge(a: Group, b: Group, space: Shape): Group {
-    return this.#group(
-      space,
-      [...a.nodes, ...b.nodes].toSorted((x, y) => x.id - y.id),
-    )
+    const nodes: PlanNode[] = []
+    for (let i = 0, j = 0; i < a.nodes.length || j < b.nodes.length;) {
+      const x = a.nodes[i]
+      const y = b.nodes[j]
+      if (y === undefined || (x !== undefined && x.id < y.id)) nodes.push(a.nodes[i++]!)
+      else nodes.push(b.nodes[j++]!)
+    }
+    return this.#group(space, nodes)
   }
 
   /** The space two groups can share: equal spaces, or one group's nodes are per row of the other's. */

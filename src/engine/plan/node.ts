@@ -134,7 +134,9 @@ export class NodeList {
     const needed = new Uint8Array(this.#nodes.length)
     for (const map of [newOutputs, newUpdates]) for (const { id } of map.values()) needed[id] = 1
     for (let k = needed.length - 1; k >= 0; k--) {
-      if (needed[k] === 1) for (const input of this.#nodes[k]!.inputs) needed[input.id] = 1
+      if (needed[k] === 0) continue
+      const { inputs } = this.#nodes[k]!
+      for (let i = 0; i < inputs.length; i++) needed[inputs[i]!.id] = 1
     }
     const nodes = this.#nodes.filter(({ id }) => needed[id] === 1)
     return { name, nodes, outputs: newOutputs, updates: newUpdates }
@@ -149,8 +151,9 @@ export class NodeList {
 export function usersOf(graph: PlanGraph): NodeTable<PlanNode[]> {
   const users = new NodeTable<PlanNode[]>()
   for (const node of graph.nodes) {
+    const { inputs } = node
     users.set(node, [])
-    for (const input of node.inputs) users.get(input)!.push(node)
+    for (let k = 0; k < inputs.length; k++) users.get(inputs[k]!)!.push(node)
   }
   return users
 }

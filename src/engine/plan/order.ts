@@ -87,7 +87,8 @@ function levelsOf(conflicts: LaunchConflicts, start: number, end: number): numbe
   const levels: number[] = []
   for (let k = start; k < end; k++) {
     let level = 0
-    for (const [i, known] of levels.entries()) {
+    for (let i = 0; i < levels.length; i++) {
+      const known = levels[i]!
       if (known < level) continue
       const conflict = conflicts.between(start + i, k)
       if (conflict !== undefined) level = conflict === 'threads' ? known + 1 : known

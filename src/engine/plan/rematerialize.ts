@@ -16,8 +16,9 @@ export function rematerialize(graph: PlanGraph): PlanGraph {
   const copies = new Set<PlanNode>()
   // Users first, so that a copied reader makes its own inputs' readers more.
   for (const node of graph.nodes.toReversed()) {
-    const readers = [...new Set(users.get(node)!)]
-    if (readers.length < 2 || results.has(node) || !isCheap(node) || readers.some((user) => !fuses(user))) {
+    const all = users.get(node)!
+    const readers = all.length < 2 || results.has(node) || !isCheap(node) ? [] : [...new Set(all)]
+    if (readers.length < 2 || readers.some((user) => !fuses(user))) {
       nodes.push(node)
       continue
     }
@@ -48,8 +49,9 @@ function isCheap(node: PlanNode): boolean {
   const { lowering } = node.op
   if (lowering.kind !== 'elementwise') return false
   const size = sizeOf(node.shape)
-  const full = node.inputs.filter((input) => sizeOf(input.shape) === size && size > 1)
-  return full.length === 0 ? size > 1 : full.length === 1 && lowering.cost <= cheap
+  if (size === 1) return false
+  const full = node.inputs.filter((input) => sizeOf(input.shape) === size).length
+  return full === 0 || (full === 1 && lowering.cost <= cheap)
 }
 
 function rebuild(

@@ -106,9 +106,10 @@ export function bufferName(program: string, name: string): string {
 
 /** The name of the buffer that holds an input or state, undefined for all other nodes. */
 export function leafBuffer(program: string, tensor: Tensor): string | undefined {
+  const isInput = tensor.op === inputRow
+  if (!isInput && tensor.op !== stateRow) return undefined
   const name = String(tensor.attributes['name'])
-  if (tensor.op === inputRow) return bufferName(program, name)
-  return tensor.op === stateRow ? name : undefined
+  return isInput ? bufferName(program, name) : name
 }
 
 /** All named buffers that a graph reads or writes, each once. Throws where one name has two types or uses. */

@@ -58,6 +58,7 @@ export function splitConstants(
 /** Where a loop ends that begins at `at` and holds no other; -1 elsewhere. */
 function endOfInnermost(instructions: readonly Instruction[], at: number): number {
   if (instructions[at]!.kind !== 'loop') return -1
-  const next = instructions.findIndex(({ kind }, k) => k > at && (kind === 'loop' || kind === 'endLoop'))
+  let next = at + 1
+  while (instructions[next]!.kind !== 'loop' && instructions[next]!.kind !== 'endLoop') next++
   return instructions[next]!.kind === 'endLoop' ? next : -1
 }
