@@ -25,6 +25,7 @@ const cases = [
   { name: 'several panels, wide window', batch: 1, time: 107, heads: 1, keyHeads: 1, headDim: 4, window: 60 },
   { name: 'a window of one', batch: 1, time: 21, heads: 1, keyHeads: 1, headDim: 4, window: 1 },
   { name: 'packed keys shared by heads of a unit', batch: 8, time: 9, heads: 4, keyHeads: 2, headDim: 4 },
+  { name: 'a key head shared by several units of some heads', batch: 4, time: 9, heads: 8, keyHeads: 2, headDim: 5 },
   { name: 'window', batch: 1, time: 40, heads: 2, keyHeads: 1, headDim: 16, window: 7 },
   { name: 'soft cap', batch: 1, time: 47, heads: 4, keyHeads: 2, headDim: 19, softCap: 1.3 },
   {
@@ -172,6 +173,18 @@ describe('dropout', () => {
     expect(attentions).toHaveLength(3)
     expect(new Set(attentions.map(({ kernel }) => kernel)).size).toBe(1)
   })
+})
+
+test.each([
+  { batch: 1, heads: 8, keyHeads: 1, units: 8, parts: 8 },
+  { batch: 4, heads: 8, keyHeads: 2, units: 16, parts: 2 },
+  { batch: 8, heads: 4, keyHeads: 2, units: 16, parts: 1 },
+  { batch: 2, heads: 3, keyHeads: 3, units: 6, parts: 1 },
+])('the gradient with $keyHeads of $heads key heads at batch $batch has $units units', (shape) => {
+  const { launches } = compiled(1).compile(graphOf({ name: 'units', time: 5, headDim: 4, ...shape })).program
+  expect(launches.find(({ label }) => /attention gradient/.test(label))!.units).toBe(shape.units)
+  const sums = launches.map(({ label }) => label).filter((label) => /sum of \d+ parts/.test(label))
+  expect(sums).toEqual(shape.parts === 1 ? [] : [expect.stringContaining(`sum of ${shape.parts} parts`)])
 })
 
 test('the gradient of a packed tensor is the packed gradient, without a copy', () => {

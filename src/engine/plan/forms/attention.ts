@@ -10,7 +10,7 @@ import { laterHeads } from './attentionAhead.ts'
 import { dropoutArguments, dropoutMask } from './attentionDropout.ts'
 import { attentionTiles } from './attentionPairs.ts'
 import { lowerOneQuery } from './attentionOneQuery.ts'
-import { attentionShape, floatBytes, type AttentionShape } from './attentionShape.ts'
+import { attentionShape, floatBytes, queryHeadsOfUnit, type AttentionShape } from './attentionShape.ts'
 import { keptKeys, TileSoftmax } from './attentionSoftmax.ts'
 import type { FusedKernel } from './fused.ts'
 
@@ -52,20 +52,6 @@ export const cachedAttentionForm: Form = {
   },
 }
 
-/** Query heads of one key head that a unit takes at most: they share its packed keys, where enough units remain for many threads. */
-const enoughUnits = 16
-/** With earlier keys there is more to pack than to multiply. */
-const enoughCachedUnits = 4
-
-function headsPerUnit({ batch, heads, keyHeads, cached }: AttentionShape): number {
-  const enough = cached === undefined ? enoughUnits : enoughCachedUnits
-  const group = heads / keyHeads
-  for (let share = group; share > 1; share--) {
-    if (group % share === 0 && (batch * heads) / share >= enough) return share
-  }
-  return 1
-}
-
 /** Arguments: q, k, v, how many keys come first if any do, what the dropout draws from if there is one, result. */
 function attentionKernel(shape: AttentionShape, target: KernelTarget): FusedKernel {
   const tiles = attentionTiles('attention', shape, target)
@@ -76,7 +62,7 @@ function attentionKernel(shape: AttentionShape, target: KernelTarget): FusedKern
   const outs = b.pointer()
   const scores = tiles.scoreArea('scores')
   const inverses = tiles.area('inverses', tiles.rows * floatBytes)
-  const share = headsPerUnit(shape)
+  const share = queryHeadsOfUnit(shape)
   const units = shape.heads / share
   b.for(b.unitBegin, b.unitEnd, 1, (unit) => {
     const headsOf = (unit: Value) => {

@@ -6,7 +6,8 @@
  *
  * With a soft cap, dS is multiplied by its slope, which is kept beside the scores. With dropout, D being 0 or 1 / (1 - rate): dP = D ∘ (dOut vᵀ) and dv = (P ∘ D)ᵀ dOut, D drawn again.
  *
- * A unit is one key head of one batch entry with all query heads that share it, so that only one unit adds to dk and dv.
+ * A unit is one key head of one batch entry with all query heads that share it, so that only one unit adds to dk and dv; where
+ * those are few units, some of these query heads, and their parts of dk and dv are added up afterwards.
  */
 import { contiguous } from '../../ir/layout.ts'
 import type { KernelTarget } from '../../kernel/builder.ts'
@@ -15,7 +16,15 @@ import type { Form } from '../launchSpec.ts'
 import { askForRow, laterHeads, rowsAhead, type LaterHead } from './attentionAhead.ts'
 import { dropoutArguments, dropoutMask, type DropoutMask } from './attentionDropout.ts'
 import { attentionTiles } from './attentionPairs.ts'
-import { attentionShape, floatBytes, headStrides, type AttentionShape, type HeadStrides } from './attentionShape.ts'
+import { gradientParts, sumOfPartsKernel } from './attentionParts.ts'
+import {
+  attentionShape,
+  floatBytes,
+  headStrides,
+  queryHeadsOfUnit,
+  type AttentionShape,
+  type HeadStrides,
+} from './attentionShape.ts'
 import { keptKeys, TileSoftmax, type HeadOfBatch } from './attentionSoftmax.ts'
 import type { Panel, RightRows } from './attentionPanel.ts'
 import type { AttentionTiles } from './attentionTiles.ts'
@@ -28,6 +37,9 @@ export const attentionGradientForm: Form = {
     const [q, k, v, out] = operands.map((operand) => operand.layout)
     const shape = attentionShape(node, q!, k!, v!, out!)
     const packed = headStrides(contiguous(node.shape))
+    const parts = gradientParts(shape)
+    const partBytes = parts.count * parts.size * floatBytes
+    const storage = parts.count > 1 ? context.temporary(partBytes) : undefined
     context.launch({
       key: `attentionGradient ${JSON.stringify(shape)}`,
       build: () => attentionGradientKernel(shape, packed, target),
@@ -38,10 +50,20 @@ export const attentionGradientForm: Form = {
         context.read(3),
         ...dropoutArguments(context, 4),
         context.write(),
+        ...(storage ? [{ storage, offset: 0, access: 'write' } as const] : []),
       ],
       label: `attention gradient [${q!.shape.join(', ')}]`,
       flops: node.op.flops(node.inputs, node, node.attributes),
       bytes: (shape.heads * 3 + shape.keyHeads * 4) * shape.batch * shape.time * shape.headDim * floatBytes,
+    })
+    if (!storage) return
+    context.launch({
+      key: `attentionGradient sum ${JSON.stringify(shape)}`,
+      build: () => sumOfPartsKernel(shape, parts, packed, target),
+      buffers: [{ storage, offset: 0, access: 'read' }, context.write()],
+      label: `sum of ${parts.count} parts`,
+      flops: parts.count * parts.size,
+      bytes: partBytes + parts.size * floatBytes,
     })
   },
 }
@@ -49,31 +71,43 @@ export const attentionGradientForm: Form = {
 /** Heads whose scores and their gradients lie in the level-2 cache together are one panel: nothing is added to sums in memory. */
 const wholeBytes = 90_000
 
-/** Arguments: q, k, v, dOut, what the dropout draws from if there is one, and the result [B, T, heads + 2 keyHeads, D] holding dq | dk | dv. */
+/**
+ * Arguments: q, k, v, dOut, what the dropout draws from if there is one, and the result [B, T, heads + 2 keyHeads, D] holding
+ * dq | dk | dv; with parts of dk | dv these as well, one after another, and the result gets dq alone.
+ */
 function attentionGradientKernel(shape: AttentionShape, packed: HeadStrides, target: KernelTarget): FusedKernel {
   const tiles = attentionTiles('attention gradient', shape, target, wholeBytes)
   const { b } = tiles
   const [qs, ks, vs, outs] = [b.pointer(), b.pointer(), b.pointer(), b.pointer()]
   const dropout = dropoutMask(b, shape)
   const gradients = b.pointer()
-  const emitter = new GradientEmitter(tiles, packed, dropout)
-  const group = shape.heads / shape.keyHeads
+  const { share, count, strides, size } = gradientParts(shape)
+  const parts = count > 1 ? b.pointer() : undefined
+  const sums = parts ? strides : packed
+  const emitter = new GradientEmitter(tiles, packed, sums, dropout)
+  const units = shape.heads / share
   b.for(b.unitBegin, b.unitEnd, 1, (unit) => {
     const headsOf = (unit: Value) => {
-      const batch = b.op('intDivImmediate', [unit], shape.keyHeads)
-      const keyHead = b.op('intModImmediate', [unit], shape.keyHeads)
-      return { batch, keyHead, k: tiles.head(ks, shape.k, batch, keyHead), v: tiles.head(vs, shape.v, batch, keyHead) }
+      const batch = b.op('intDivImmediate', [unit], units)
+      const first = b.intMul(b.op('intModImmediate', [unit], units), share)
+      const keyHead = b.op('intDivImmediate', [first], shape.heads / shape.keyHeads)
+      const [k, v] = [tiles.head(ks, shape.k, batch, keyHead), tiles.head(vs, shape.v, batch, keyHead)]
+      return { batch, first, keyHead, k, v }
     }
-    const { batch, keyHead, k, v } = headsOf(unit)
+    const { batch, first, keyHead, k, v } = headsOf(unit)
     const next = headsOf(b.intAdd(unit, 1))
-    const dk = tiles.head(gradients, packed, batch, b.intAdd(keyHead, shape.heads))
-    const dv = tiles.head(gradients, packed, batch, b.intAdd(keyHead, shape.heads + shape.keyHeads))
+    const part = parts && b.intAdd(parts, b.intMul(b.op('intModImmediate', [unit], count), size * floatBytes))
+    const sumOf = (k: number): Value =>
+      part
+        ? tiles.head(part, sums, batch, b.intAdd(keyHead, k * shape.keyHeads))
+        : tiles.head(gradients, packed, batch, b.intAdd(keyHead, shape.heads + k * shape.keyHeads))
+    const [dk, dv] = [sumOf(0), sumOf(1)]
     const keys = emitter.prepare(k, v, [dk, dv])
-    b.for(0, group, 1, (member) => {
-      const head = b.intAdd(b.intMul(keyHead, group), member)
+    b.for(0, share, 1, (member) => {
+      const head = b.intAdd(first, member)
       const q = tiles.head(qs, shape.q, batch, head)
       const dOut = tiles.head(outs, shape.out, batch, head)
-      const nextHead = b.intAdd(b.intMul(next.keyHead, group), member)
+      const nextHead = b.intAdd(next.first, member)
       const later = laterHeads(shape, [
         [next.k, shape.k],
         [next.v, shape.v],
@@ -83,7 +117,7 @@ function attentionGradientKernel(shape: AttentionShape, packed: HeadStrides, tar
       emitter.head({ batch, head, q, dOut, dq: tiles.head(gradients, packed, batch, head), dk, dv, later }, keys)
     })
   })
-  return { kernel: b.finish(), units: shape.batch * shape.keyHeads }
+  return { kernel: b.finish(), units: shape.batch * units }
 }
 
 /** Of one key head. */
@@ -104,16 +138,20 @@ interface HeadPointers extends HeadOfBatch {
 
 class GradientEmitter {
   readonly #tiles: AttentionTiles
+  /** Of dq. */
   readonly #packed: HeadStrides
+  /** Of dk and dv. */
+  readonly #sums: HeadStrides
   readonly #dropout: DropoutMask | undefined
   readonly #p: Value
   readonly #ds: Value
   /** Where the slopes of the soft cap lie, if there is one. */
   readonly #slopes: Value | undefined
 
-  constructor(tiles: AttentionTiles, packed: HeadStrides, dropout: DropoutMask | undefined) {
+  constructor(tiles: AttentionTiles, packed: HeadStrides, sums: HeadStrides, dropout: DropoutMask | undefined) {
     this.#tiles = tiles
     this.#packed = packed
+    this.#sums = sums
     this.#dropout = dropout
     this.#p = tiles.scoreArea('p')
     this.#ds = tiles.scoreArea('ds')
@@ -123,7 +161,7 @@ class GradientEmitter {
   /** Whether the gradients of a head's keys are sums over several panels or query heads. */
   get #addsUp(): boolean {
     const { panelRows, shape } = this.#tiles
-    return panelRows < shape.time || shape.heads > shape.keyHeads
+    return panelRows < shape.time || queryHeadsOfUnit(shape) > 1
   }
 
   /** Transposes keys and values, and copies keys; clears the sums where there will be any. */
@@ -132,8 +170,8 @@ class GradientEmitter {
     const { b, shape } = tiles
     for (const sum of this.#addsUp ? sums : []) {
       b.for(0, shape.time, 1, (t) => {
-        const row = tiles.offset(sum, t, this.#packed.time * floatBytes)
-        tiles.askForRow(b.intAdd(row, rowsAhead * this.#packed.time * floatBytes), 'write')
+        const row = tiles.offset(sum, t, this.#sums.time * floatBytes)
+        tiles.askForRow(b.intAdd(row, rowsAhead * this.#sums.time * floatBytes), 'write')
         for (let d = 0; d < shape.headDim; d += b.lanes) {
           b.store(b.constant(0), b.at(row, d * floatBytes), Math.min(b.lanes, shape.headDim - d))
         }
@@ -188,8 +226,8 @@ class GradientEmitter {
     const { b } = tiles
     const first = b.intMax(key, panel.first)
     const row = b.op('intSub', [first, panel.first])
-    const sum = tiles.offset(sums, key, this.#packed.time * floatBytes)
-    const at = (j: number, byte: number) => b.at(sum, j * this.#packed.time * floatBytes + byte)
+    const sum = tiles.offset(sums, key, this.#sums.time * floatBytes)
+    const at = (j: number, byte: number) => b.at(sum, j * this.#sums.time * floatBytes + byte)
     tiles.timesRows(
       count,
       tiles.scoreColumns(name, scores, key, row),
@@ -200,7 +238,7 @@ class GradientEmitter {
         ...(this.#addsUp && { initial: (j, byte, lanes) => b.load(at(j, byte), lanes) }),
         ahead: (fromByte, toByte) => {
           for (let j = 0; j < count; j++)
-            askForRow(b, b.intAdd(sum, (count + j) * this.#packed.time * floatBytes), fromByte, toByte, 'write')
+            askForRow(b, b.intAdd(sum, (count + j) * this.#sums.time * floatBytes), fromByte, toByte, 'write')
         },
       },
     )

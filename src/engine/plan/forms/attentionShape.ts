@@ -71,3 +71,18 @@ export function headStrides(layout: Layout): HeadStrides {
   const [batch, time, head] = layout.strides as readonly [number, number, number]
   return { batch, time, head }
 }
+
+/** Units enough for many threads. */
+const enoughUnits = 16
+/** With earlier keys there is more to pack than to multiply. */
+const enoughCachedUnits = 4
+
+/** How many query heads of one key head a unit takes: they share its packed keys, so as many as leave enough units. */
+export function queryHeadsOfUnit({ batch, heads, keyHeads, cached }: AttentionShape): number {
+  const enough = cached === undefined ? enoughUnits : enoughCachedUnits
+  const group = heads / keyHeads
+  for (let share = group; share > 1; share--) {
+    if (group % share === 0 && (batch * heads) / share >= enough) return share
+  }
+  return 1
+}

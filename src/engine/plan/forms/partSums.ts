@@ -31,7 +31,7 @@ export function partSumsKernel(parts: number, width: number, pairs: number, targ
 }
 
 /** Σ of the vector at `column` and those below it, `width` floats apart. */
-function sumDown(b: KernelBuilder, column: Value, parts: number, width: number, lanes: number): Value {
+export function sumDown(b: KernelBuilder, column: Value, parts: number, width: number, lanes: number): Value {
   const row = width * floatBytes
   const at = b.variable(column)
   const first = Array.from({ length: Math.min(chains, parts) }, (_, c) => b.load(b.at(at, c * row), lanes))
