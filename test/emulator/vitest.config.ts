@@ -14,6 +14,7 @@ export default defineConfig({
   resolve: { alias: [{ find: /^\.\/library\.ts$/, replacement: emulated }] },
   test: {
     include: ['src/**/*.test.ts', 'test/conformance/*.test.ts'],
+    setupFiles: fileURLToPath(new URL('assertEmulated.ts', import.meta.url)),
     globalSetup: fileURLToPath(new URL('setup.ts', import.meta.url)),
     // The emulator is one for a process; it is some 200 times slower than a processor.
     pool: 'forks',
