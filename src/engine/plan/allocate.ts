@@ -21,13 +21,14 @@ export function allocateArena(
   launches: readonly { readonly uses: readonly BufferUse[] }[],
   stages: readonly number[],
 ): ArenaPlan {
-  const lifetimes = new Map<Storage, Lifetime>()
+  const lifetimes = new Map<Storage, { readonly bytes: number; readonly first: number; last: number }>()
   for (const [index, { uses }] of launches.entries()) {
+    const stage = stages[index]!
     for (const { storage } of uses) {
       if (storage.name !== undefined) continue
-      const stage = stages[index]!
-      const first = lifetimes.get(storage)?.first ?? stage
-      lifetimes.set(storage, { bytes: storage.bytes, first, last: stage })
+      const known = lifetimes.get(storage)
+      if (known) known.last = stage
+      else lifetimes.set(storage, { bytes: storage.bytes, first: stage, last: stage })
     }
   }
   const storages = [...lifetimes.keys()]

@@ -204,7 +204,6 @@ class ExpressionBuilder {
   /** What each load reads. */
   readonly operands: Resolved[] = []
   readonly #space: Shape
-  readonly #members: readonly PlanNode[]
   readonly #loads: Load[] = []
   readonly #loadKeys = new Map<string, number>()
   readonly #nodes: ExpressionNode[] = []
@@ -214,7 +213,6 @@ class ExpressionBuilder {
   /** `others`: operands besides those of the members. */
   constructor(space: Shape, members: readonly PlanNode[], others: readonly PlanNode[] = []) {
     this.#space = space
-    this.#members = members
     // All loads first: an operand index counts them before the nodes.
     const inside = new Set(members)
     const operands = [...members.flatMap((node) => node.inputs), ...others]
@@ -227,7 +225,8 @@ class ExpressionBuilder {
   }
 
   operandOf(node: PlanNode): number {
-    if (this.#members.includes(node)) return this.#loads.length + this.numberOf(node)
+    const number = this.#numbers.get(node)
+    if (number !== undefined) return this.#loads.length + number
     return this.resolvedOperand(resolve(node))
   }
 

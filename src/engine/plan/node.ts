@@ -1,5 +1,6 @@
 /** The plan's own copy of a graph: a list of nodes in program order, rewritten pass by pass. */
 import type { Attributes, DType, Shape } from '../ir/node.ts'
+import { topologicalOrder } from '../ir/order.ts'
 import type { OpRow, Tensor } from '../ops/row.ts'
 import type { Graph } from '../trace/trace.ts'
 
@@ -40,17 +41,8 @@ export interface PlanGraph {
 
 /** Copies a traced graph. Tracing order is kept: forward, then backward, then the optimizer, each temporary short-lived. */
 export function importGraph(graph: Graph): PlanGraph {
-  const roots = [...graph.outputs.values(), ...graph.updates.values()]
-  const found = new Set<Tensor>()
-  const pending = [...roots]
-  while (pending.length > 0) {
-    const node = pending.pop()!
-    if (found.has(node)) continue
-    found.add(node)
-    pending.push(...node.inputs)
-  }
   const list = new NodeList()
-  for (const node of [...found].toSorted((a, b) => a.id - b.id)) list.add(node)
+  for (const node of topologicalOrder(graph)) list.add(node)
   return list.finish(graph.name, graph.outputs, graph.updates)
 }
 

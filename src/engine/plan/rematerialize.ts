@@ -11,7 +11,8 @@ const cheap = 4
 export function rematerialize(graph: PlanGraph): PlanGraph {
   const users = usersOf(graph)
   const results = new Set([...graph.outputs.values(), ...graph.updates.values()])
-  const inputsOf = new Map<PlanNode, PlanNode[]>(graph.nodes.map((node) => [node, [...node.inputs]]))
+  /** Of the nodes that read copies. */
+  const inputsOf = new Map<PlanNode, PlanNode[]>()
   const nodes: PlanNode[] = []
   const copies = new Set<PlanNode>()
   // Users first, so that a copied reader makes its own inputs' readers more.
@@ -25,9 +26,9 @@ export function rematerialize(graph: PlanGraph): PlanGraph {
     for (const reader of readers) {
       const copy = new PlanNode(node.id, node, node.inputs)
       copies.add(copy)
-      inputsOf.set(copy, [...node.inputs])
       nodes.push(copy)
-      const own = inputsOf.get(reader)!
+      const own = inputsOf.get(reader) ?? [...reader.inputs]
+      inputsOf.set(reader, own)
       for (const [k, input] of own.entries()) if (input === node) own[k] = copy
       for (const input of node.inputs) users.get(input)!.push(copy)
     }
@@ -63,7 +64,7 @@ function rebuild(
   const made = new Map<PlanNode, PlanNode>()
   const nodes: PlanNode[] = []
   const make = (node: PlanNode): void => {
-    const inputs = inputsOf.get(node)!
+    const inputs = inputsOf.get(node) ?? node.inputs
     // A copy stands right before its reader.
     for (const input of inputs) if (copies.has(input) && !made.has(input)) make(input)
     const copy = new PlanNode(

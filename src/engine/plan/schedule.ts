@@ -29,7 +29,8 @@ export function schedule(graph: PlanGraph, steps: readonly Step[]): Step[] {
     if (active.has(step))
       throw new Error(`plan ${graph.name}: the step of ${nodesOf(step)[0]!.op.name} waits for itself`)
     active.add(step)
-    for (const before of [...waitsFor.get(step)!].toSorted(byPlace)) visit(before)
+    const waited = [...waitsFor.get(step)!].filter((before) => !done.has(before))
+    for (const before of waited.toSorted(byPlace)) visit(before)
     done.add(step)
     order.push(step)
   }

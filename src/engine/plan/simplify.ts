@@ -9,29 +9,28 @@ import { broadcastShapes } from '../ops/shape.ts'
 import { createTensor } from '../ops/create.ts'
 import { rewrite, usersOf, type PlanGraph, type PlanNode } from './node.ts'
 
-/** Replaces composed ops by simpler ones until none is left. */
+/** Replaces composed ops by simpler ones, and those they are made of, until none is left. */
 export function expandCompositions(graph: PlanGraph): PlanGraph {
-  let current = graph
-  while (current.nodes.some((node) => node.op.lowering.kind === 'compose')) {
-    current = rewrite(current, (node, inputs) => {
-      const { lowering } = node.op
-      return lowering.kind === 'compose' ? inScope(node, lowering.compose(inputs, node.attributes), inputs) : undefined
-    })
-  }
-  return current
+  return rewrite(graph, (node, inputs) => (isComposed(node) ? expand(node, inputs, node.scope) : undefined), isComposed)
 }
 
-/** Gives the nodes of an expansion the scope of what they replace. */
-function inScope(node: PlanNode, made: Tensor, inputs: readonly PlanNode[]): Tensor {
+function isComposed({ op }: Tensor): boolean {
+  return op.lowering.kind === 'compose'
+}
+
+/** What a composed op stands for, in one scope. */
+function expand({ op: { lowering }, attributes }: Tensor, inputs: readonly Tensor[], scope: string): Tensor {
+  if (lowering.kind !== 'compose') throw new Error('plan: only composed ops are expanded')
   const known = new Map<Tensor, Tensor>(inputs.map((input) => [input, input]))
   const visit = (tensor: Tensor): Tensor => {
     const done = known.get(tensor)
     if (done) return done
-    const copy = { ...tensor, scope: node.scope, inputs: tensor.inputs.map(visit) }
-    known.set(tensor, copy)
-    return copy
+    const own = tensor.inputs.map(visit)
+    const made = isComposed(tensor) ? expand(tensor, own, scope) : { ...tensor, scope, inputs: own }
+    known.set(tensor, made)
+    return made
   }
-  return visit(made)
+  return visit(lowering.compose(inputs, attributes))
 }
 
 /** One node for equal ops on equal inputs. */
@@ -79,10 +78,10 @@ export function skipBroadcasts(graph: PlanGraph): PlanGraph {
   return rewrite(
     graph,
     (node, inputs) => {
-      if (node.op.lowering.kind !== 'elementwise') return undefined
+      if (node.op.lowering.kind !== 'elementwise' || !inputs.some(isBroadcast)) return undefined
       let current = inputs.slice()
       for (const [k, input] of inputs.entries()) {
-        if (input.op !== broadcastToRow) continue
+        if (!isBroadcast(input)) continue
         const candidate = current.with(k, input.inputs[0]!)
         const shape = broadcastShapes(
           node.op.name,
@@ -92,8 +91,12 @@ export function skipBroadcasts(graph: PlanGraph): PlanGraph {
       }
       return current.every((input, k) => input === inputs[k]) ? undefined : { ...node, inputs: current }
     },
-    (node) => node.op === broadcastToRow,
+    isBroadcast,
   )
+}
+
+function isBroadcast(node: PlanNode): boolean {
+  return node.op === broadcastToRow
 }
 
 /** A sum of pads that together cover an axis is a concatenation: the gradient of cutting a tensor in pieces. */
@@ -142,14 +145,12 @@ function padsUnder(tensors: readonly Tensor[]): Tensor[] | undefined {
 /** (A B)ᵀ = Bᵀ Aᵀ: the product is written transposed instead of being transposed afterwards. */
 export function transposeProducts(graph: PlanGraph): PlanGraph {
   const users = usersOf(graph)
-  const lone = new Map(
-    graph.nodes.map((node) => [node, node.inputs.length === 1 && users.get(node.inputs[0]!)!.length === 1]),
-  )
   return rewrite(
     graph,
     (node, inputs) => {
       const [product] = inputs
-      if (node.op !== transposeRow || product?.op !== matmulRow || !lone.get(node)) return undefined
+      if (node.op !== transposeRow || product?.op !== matmulRow) return undefined
+      if (users.get(node.inputs[0]!)!.length > 1) return undefined
       const permutation = node.attributes['permutation'] as readonly number[]
       const rank = permutation.length
       const swapsLast = permutation.every(
