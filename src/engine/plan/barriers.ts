@@ -81,6 +81,9 @@ class SharedLaunch {
   readonly #shares: UnitShares
   readonly #ranges: ThreadRanges[] = []
   readonly #touched: readonly Touched[]
+  /** A bit for each space, which some share: of those that it touches, and those that it writes. */
+  readonly #touches: number
+  readonly #writes: number
 
   constructor(launch: Launch, kernel: Kernel, shares: UnitShares, spaceOf: (buffer: BufferReference) => number) {
     this.#launch = launch
@@ -88,10 +91,13 @@ class SharedLaunch {
     this.#touched = launch.buffers.map((buffer) => {
       return { space: spaceOf(buffer), whole: wholeOf(buffer), writes: writes(buffer) }
     })
+    this.#touches = bitsOf(this.#touched)
+    this.#writes = bitsOf(this.#touched.filter(({ writes }) => writes))
     this.#shares = shares
   }
 
   conflictWith(other: SharedLaunch): 'threads' | 'launches' | undefined {
+    if (((this.#touches & other.#writes) | (this.#writes & other.#touches)) === 0) return undefined
     let found: 'launches' | undefined
     // Asked for many thousand pairs: plain loops, and the likeliest reason to go on first.
     for (let i = 0; i < this.#touched.length; i++) {
@@ -122,6 +128,10 @@ class SharedLaunch {
     })
     return { own, before: inFront(own), behind: inFront(own.toReversed()).toReversed() }
   }
+}
+
+function bitsOf(touched: readonly Touched[]): number {
+  return touched.reduce((bits, { space }) => bits | (1 << (space % 32)), 0)
 }
 
 /** For each range, one around all in front of it. */

@@ -1,7 +1,7 @@
 /** What instruction selection needs to know of each value: whether it is used, folded into its use, or a variable's next value. */
-import type { Address, Value } from '../../kernel/kernel.ts'
+import type { Value } from '../../kernel/kernel.ts'
 import type { ScalarOpName } from '../../kernel/scalarOps.ts'
-import type { FlatStatement, NormalKernel } from './normalize.ts'
+import { addressReads, type FlatStatement, type NormalKernel } from './normalize.ts'
 
 export interface KernelAnalysis {
   /** By root value id: number of uses by statements that are needed. */
@@ -54,30 +54,6 @@ export function analyse(normal: NormalKernel, broadcasts: boolean): KernelAnalys
   return { uses, needed, folded: decisions.folded, into: decisions.into }
 }
 
-/** The values that a statement reads, loop bodies apart. */
-function readsOf({ statement }: FlatStatement): readonly Value[] {
-  switch (statement.kind) {
-    case 'op':
-      return statement.args
-    case 'load':
-    case 'broadcast':
-    case 'loadInt':
-      return addressReads(statement.address)
-    case 'prefetch':
-      return addressReads(statement.address)
-    case 'store':
-      return [statement.value, ...addressReads(statement.address)]
-    case 'assign':
-      return [statement.value]
-    case 'for':
-      return [statement.from, statement.to].filter((bound) => typeof bound !== 'number')
-  }
-}
-
-function addressReads({ base, index }: Address): readonly Value[] {
-  return index ? [base, index] : [base]
-}
-
 /** Backwards, so that what only serves unneeded statements is unneeded too. */
 function countUses({ kernel, statements, root }: NormalKernel): { uses: Int32Array; needed: Uint8Array } {
   const uses = new Int32Array(kernel.valueCount)
@@ -89,7 +65,7 @@ function countUses({ kernel, statements, root }: NormalKernel): { uses: Int32Arr
     // A statement that only renames bits has its uses counted at the root.
     if (target >= 0 && (uses[target] === 0 || root[target] !== target)) continue
     needed[at] = 1
-    for (const value of readsOf(flat)) uses[root[value.id]!]!++
+    for (const value of flat.reads) uses[root[value.id]!]!++
   }
   return { uses, needed }
 }
@@ -123,9 +99,9 @@ class Decisions {
   }
 
   visit(flat: FlatStatement, at: number): void {
-    const { statement, body } = flat
+    const { statement, reads, body } = flat
     if (statement.kind === 'op') this.#fold(statement.op, statement.args, body, at)
-    for (const value of readsOf(flat)) this.#lastAccess[value.id] = at
+    for (const value of reads) this.#lastAccess[value.id] = at
     if ('target' in statement) {
       this.#definedAt[statement.target.id] = at
       this.#definedIn[statement.target.id] = body

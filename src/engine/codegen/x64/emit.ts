@@ -108,7 +108,7 @@ export class Emitter {
 
   #vector(each: Instruction): void {
     const { kind, row, length, immediate, memory } = each
-    const [target, a, b, c] = this.#operands(each)
+    const { target, a, b, c } = this.#operands(each)
     const options = row.map === 3 || row === vectorRows.compare ? { immediate } : undefined
     switch (kind) {
       case 'binary':
@@ -183,7 +183,7 @@ export class Emitter {
 
   #moves(each: Instruction): void {
     const { kind, row, length } = each
-    const [target, a, , c] = this.#operands(each)
+    const { target, a, c } = this.#operands(each)
     const encoder = this.#encoder
     if (kind === 'moveMask') {
       if (target !== a) encoder.registers(vectorRows.maskLoad, 0, target, 0, a)
@@ -201,7 +201,7 @@ export class Emitter {
   #integer(each: Instruction): void {
     const { kind, immediate } = each
     const g = this.#general
-    const [target, a, b] = this.#operands(each)
+    const { target, a, b } = this.#operands(each)
     const operand: Operand = each.memory && !kind.startsWith('load') ? this.#memory(each.memory) : b
     switch (kind) {
       case 'parameter':
@@ -262,15 +262,15 @@ export class Emitter {
   }
 
   #compareWithBound(each: Instruction): void {
-    const [, a, b] = this.#operands(each)
+    const { a, b } = this.#operands(each)
     if (each.memory) this.#general.arithmeticMemory('cmp', a, this.#memory(each.memory))
     else if (b >= 0) this.#general.arithmetic('cmp', a, b)
     else this.#general.arithmeticImmediate('cmp', a, each.immediate)
   }
 
-  /** Physical target, a, b, c. */
-  #operands({ target, a, b, c }: Instruction): readonly [number, number, number, number] {
-    return [this.#register(target), this.#register(a), this.#register(b), this.#register(c)]
+  /** Physical registers. */
+  #operands({ target, a, b, c }: Instruction): { target: number; a: number; b: number; c: number } {
+    return { target: this.#register(target), a: this.#register(a), b: this.#register(b), c: this.#register(c) }
   }
   #register(register: number): number {
     return register < 0 ? -1 : this.#physical[register]!

@@ -3,6 +3,8 @@ import type { Address, Bound, Kernel, Statement, Value } from '../../kernel/kern
 
 export interface FlatStatement {
   readonly statement: Statement
+  /** The values that it reads, loop bodies apart. */
+  readonly reads: readonly Value[]
   /** Loops: index of the first statement after the body. */
   readonly end: number
   /** Index of the loop around it; -1: none. */
@@ -56,11 +58,11 @@ class Normalizer {
     for (const original of body) {
       const statement = this.#normal(original)
       const at = this.#statements.length
-      this.#statements.push({ statement, end: at + 1, body: loop, depth })
-      if (statement.kind === 'for') {
-        this.#block(statement.body, at, depth + 1)
-        this.#statements[at] = { statement, end: this.#statements.length, body: loop, depth }
-      }
+      const flat = { statement, reads: readsOf(statement), end: at + 1, body: loop, depth }
+      this.#statements.push(flat)
+      if (statement.kind !== 'for') continue
+      this.#block(statement.body, at, depth + 1)
+      flat.end = this.#statements.length
     }
   }
 
@@ -155,6 +157,28 @@ class Normalizer {
     if (definition?.kind !== 'op' || definition.op !== op) return undefined
     return this.#isVariable[definition.args[0]!.id] ? undefined : definition
   }
+}
+
+function readsOf(statement: Statement): readonly Value[] {
+  switch (statement.kind) {
+    case 'op':
+      return statement.args
+    case 'load':
+    case 'broadcast':
+    case 'loadInt':
+    case 'prefetch':
+      return addressReads(statement.address)
+    case 'store':
+      return [statement.value, ...addressReads(statement.address)]
+    case 'assign':
+      return [statement.value]
+    case 'for':
+      return [statement.from, statement.to].filter((bound) => typeof bound !== 'number')
+  }
+}
+
+export function addressReads({ base, index }: Address): readonly Value[] {
+  return index ? [base, index] : [base]
 }
 
 const fits = (offset: number): boolean => Math.abs(offset) < maxDisplacement

@@ -51,7 +51,7 @@ export function select(kernel: Kernel, features: VectorFeatures, encoder: Encode
   const parameters = selectParameters(selection)
   new Body(selection, normal).run()
   const { body, registers, table } = selection
-  const instructions = [...parameters, ...selection.constantsAhead(), ...body]
+  const instructions = parameters.concat(selection.constantsAhead(), body)
   const divides = body.some(
     ({ kind, immediate }) => (kind === 'divide' || kind === 'modulo') && !isPowerOfTwo(immediate),
   )

@@ -13,8 +13,6 @@ interface Split {
   readonly remade: readonly VirtualRegister[]
 }
 
-const operands = ['a', 'b', 'c'] as const
-
 export function splitConstants(
   instructions: readonly Instruction[],
   registers: VirtualRegisters,
@@ -36,14 +34,16 @@ export function splitConstants(
     }
     const copies = new Map<VirtualRegister, VirtualRegister>()
     const body = instructions.slice(at, end + 1)
+    const copyOf = (register: VirtualRegister): VirtualRegister => {
+      if (!isConstant(register)) return register
+      const copy = copies.get(register) ?? registers.create('vector', registers.origins[register]!)
+      copies.set(register, copy)
+      return copy
+    }
     for (const inside of body) {
-      for (const place of operands) {
-        const register = inside[place]
-        if (!isConstant(register)) continue
-        const origin = registers.origins[register]!
-        if (!copies.has(register)) copies.set(register, registers.create('vector', origin))
-        inside[place] = copies.get(register)!
-      }
+      inside.a = copyOf(inside.a)
+      inside.b = copyOf(inside.b)
+      inside.c = copyOf(inside.c)
     }
     for (const [register, copy] of copies) {
       const { kind, fields } = making(registers.origins[register]!, features, code, table)
