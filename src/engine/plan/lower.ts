@@ -209,6 +209,8 @@ class ExpressionBuilder {
   readonly #nodes: ExpressionNode[] = []
   readonly #nodeKeys = new Map<string, number>()
   readonly #numbers = new Map<PlanNode, number>()
+  /** By what it reads. */
+  readonly #loadNumbers = new Map<PlanNode, number>()
 
   /** `others`: operands besides those of the members. */
   constructor(space: Shape, members: readonly PlanNode[], others: readonly PlanNode[] = []) {
@@ -216,7 +218,11 @@ class ExpressionBuilder {
     // All loads first: an operand index counts them before the nodes.
     const inside = new Set(members)
     const operands = [...members.flatMap((node) => node.inputs), ...others]
-    for (const operand of operands) if (!inside.has(operand)) this.#loadOf(resolve(operand))
+    for (const operand of operands) {
+      if (inside.has(operand) || this.#loadNumbers.has(operand)) continue
+      const load = this.#loadOf(resolve(operand))
+      if (load !== undefined) this.#loadNumbers.set(operand, load)
+    }
     for (const node of members) this.#addNode(node)
   }
 
@@ -227,7 +233,7 @@ class ExpressionBuilder {
   operandOf(node: PlanNode): number {
     const number = this.#numbers.get(node)
     if (number !== undefined) return this.#loads.length + number
-    return this.resolvedOperand(resolve(node))
+    return this.#loadNumbers.get(node) ?? this.resolvedOperand(resolve(node))
   }
 
   /** An operand outside the expression; only while it has no nodes but constants may it add a load. */

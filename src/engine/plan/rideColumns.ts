@@ -92,7 +92,7 @@ class Riding {
     let place = this.#places.get(operand)
     if (place === undefined) {
       const { base, layout } = resolve(operand)
-      place = `${base.id} ${JSON.stringify(layout)}`
+      place = `${base.id} ${layout.offset} ${layout.shape.join()} ${layout.strides.join()}`
       this.#places.set(operand, place)
     }
     return place
@@ -133,7 +133,11 @@ class Riding {
   }
 
   #add(step: Step): void {
-    for (const node of nodesOf(step)) this.#makers.set(node, [...(this.#makers.get(node) ?? []), step])
+    for (const node of nodesOf(step)) {
+      const known = this.#makers.get(node)
+      if (known) known.push(step)
+      else this.#makers.set(node, [step])
+    }
     if (step.kind === 'fused') this.#hostsOf(step.space).add(step)
   }
 }

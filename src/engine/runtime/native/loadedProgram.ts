@@ -40,6 +40,8 @@ export class NativeProgram implements LoadedProgram {
   readonly #code: Mapping
   readonly #tables: Mapping
   readonly #words: BigUint64Array
+  /** The same as 32-bit halves, the lower first: numbers are written without becoming BigInts. */
+  readonly #halves: Uint32Array
   readonly #layout: TableLayout
   #boundTo = -1
   #runs = 0
@@ -64,6 +66,7 @@ export class NativeProgram implements LoadedProgram {
     this.#layout = layOut(program)
     this.#tables = mapMemory(host.library, this.#layout.bytes)
     this.#words = new BigUint64Array(host.library.view(this.#tables.address, this.#tables.bytes))
+    this.#halves = new Uint32Array(this.#words.buffer)
     this.#writeLaunches(offsets)
   }
 
@@ -144,7 +147,8 @@ export class NativeProgram implements LoadedProgram {
   }
 
   #setWord(offset: number, value: number): void {
-    this.#words[offset / wordBytes] = BigInt(value)
+    this.#halves[offset / 4] = value // modulo 2³²
+    this.#halves[offset / 4 + 1] = value / 2 ** 32
   }
 }
 
