@@ -1,5 +1,6 @@
 /** Where each value of a kernel is needed for the last time, so that its local can be used again. */
-import type { Bound, Kernel, Statement, Value } from '../../kernel/kernel.ts'
+import type { Kernel, Statement, Value } from '../../kernel/kernel.ts'
+import { readsOf } from '../../kernel/reads.ts'
 
 export interface Lifetimes {
   /** The values that nobody needs once the statement (with its body, for a loop) is done. */
@@ -45,7 +46,7 @@ class Walk {
   }
 
   #statement(statement: Statement): void {
-    for (const value of valuesUsed(statement)) this.#use(value, statement)
+    for (const value of readsOf(statement)) this.#use(value, statement)
     switch (statement.kind) {
       case 'op':
       case 'load':
@@ -71,29 +72,5 @@ class Walk {
     const loopsAroundDefinition = this.#definedIn.get(value.id)
     if (loopsAroundDefinition === undefined) throw new Error(`value ${value.id} is used before it is defined`)
     this.lastStatement.set(value.id, this.#loops[loopsAroundDefinition] ?? statement)
-  }
-}
-
-const boundValues = (...bounds: readonly Bound[]): readonly Value[] =>
-  bounds.filter((bound): bound is Value => typeof bound !== 'number')
-
-/** What the statement itself reads; not what a loop's body reads. */
-function valuesUsed(statement: Statement): readonly Value[] {
-  switch (statement.kind) {
-    case 'op':
-      return statement.args
-    case 'load':
-    case 'broadcast':
-    case 'loadInt':
-    case 'prefetch':
-    case 'store': {
-      const { base, index } = statement.address
-      const address = index === undefined ? [base] : [base, index]
-      return statement.kind === 'store' ? [...address, statement.value] : address
-    }
-    case 'assign':
-      return [statement.value]
-    case 'for':
-      return boundValues(statement.from, statement.to)
   }
 }

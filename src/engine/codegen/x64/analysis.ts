@@ -1,7 +1,8 @@
 /** What instruction selection needs to know of each value: whether it is used, folded into its use, or a variable's next value. */
 import type { Value } from '../../kernel/kernel.ts'
 import type { ScalarOpName } from '../../kernel/scalarOps.ts'
-import { addressReads, type FlatStatement, type NormalKernel } from './normalize.ts'
+import { addressReads } from '../../kernel/reads.ts'
+import type { FlatStatement, NormalKernel } from './normalize.ts'
 
 export interface KernelAnalysis {
   /** By root value id: number of uses by statements that are needed. */

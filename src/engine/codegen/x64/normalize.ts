@@ -1,5 +1,6 @@
 /** First look at a kernel: its statements in one list, with ints that are known and addresses that are simple put in place. */
 import type { Address, Bound, Kernel, Statement, Value } from '../../kernel/kernel.ts'
+import { readsOf } from '../../kernel/reads.ts'
 
 export interface FlatStatement {
   readonly statement: Statement
@@ -157,28 +158,6 @@ class Normalizer {
     if (definition?.kind !== 'op' || definition.op !== op) return undefined
     return this.#isVariable[definition.args[0]!.id] ? undefined : definition
   }
-}
-
-function readsOf(statement: Statement): readonly Value[] {
-  switch (statement.kind) {
-    case 'op':
-      return statement.args
-    case 'load':
-    case 'broadcast':
-    case 'loadInt':
-    case 'prefetch':
-      return addressReads(statement.address)
-    case 'store':
-      return [statement.value, ...addressReads(statement.address)]
-    case 'assign':
-      return [statement.value]
-    case 'for':
-      return [statement.from, statement.to].filter((bound) => typeof bound !== 'number')
-  }
-}
-
-export function addressReads({ base, index }: Address): readonly Value[] {
-  return index ? [base, index] : [base]
 }
 
 const fits = (offset: number): boolean => Math.abs(offset) < maxDisplacement
